@@ -1,0 +1,3 @@
+"""Root of all tests."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""First-party plugins. They import only `devstream.api`, as any third party does."""

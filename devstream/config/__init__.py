@@ -1,0 +1,1 @@
+"""Files become a validated model: read, template, merge, check, expand."""

@@ -1,0 +1,1 @@
+"""A directed acyclic graph over any hashable nodes; it knows nothing of tools."""

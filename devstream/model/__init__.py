@@ -1,0 +1,1 @@
+"""The nouns of the product: immutable, annotated, without I/O."""

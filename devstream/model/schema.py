@@ -1,0 +1,96 @@
+"""What a tool says about itself: its options, and what can be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import msgspec
+
+__all__ = ["Traits", "ToolSchema", "AppDefaults", "option"]
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What can be done with one instance of a tool; it may depend on its options.
+
+    Attributes:
+        repeatable: calling `create` again is harmless (state protocol, rule 3).
+    """
+
+    can_read: bool = True
+    can_update: bool = True
+    can_delete: bool = True
+    can_integrate: bool = False
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AppDefaults:
+    """What is known of the app a tool is generated for, handed to `ToolSchema.app_options`.
+
+    Attributes:
+        name: the app's name.
+        language: ``spec.language``, or None.
+        framework: ``spec.framework``, or None.
+        repo: the app's ``repo`` with its name filled in.
+        image_repo: the ``imageRepo`` of an earlier ci or cd item, or None.
+    """
+
+    name: str
+    language: str | None
+    framework: str | None
+    repo: Mapping[str, Any]
+    image_repo: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """The answer to `devstream_tool_schema`.
+
+    Attributes:
+        options: a msgspec Struct (use ``rename="camel"``): names, types, constraints, defaults. Its fields
+            say more by ``Annotated[T, option(...)]``. A field of type `Secret` takes text or a secret.
+        doc: one line for ``list plugins`` and the reference.
+        adopts: an existing thing that is not recorded is taken over without ``adopt: true``.
+        parallel: at most so many operations of this tool at once; None means no limit of its own.
+        traits: what can be done with an instance, by its options as written; None: what it implements.
+        app_options: fills in what an app implies when the tool stands under ``ci`` or ``cd``; gets the app
+            and the options as expanded, gives the options to use.
+        version: grows when recorded options need a migration.
+    """
+
+    options: type[msgspec.Struct]
+    doc: str = ""
+    adopts: bool = False
+    parallel: int | None = None
+    traits: Callable[[Mapping[str, Any]], Traits] | None = None
+    app_options: Callable[[AppDefaults, dict[str, Any]], dict[str, Any]] | None = None
+    version: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def option(
+    doc: str = "",
+    *,
+    secret: bool = False,
+    immutable: bool = False,
+    record_only: bool = False,
+    argv: bool = False,
+) -> msgspec.Meta:
+    """Describe one option: ``Annotated[str, option("The branch.", immutable=True)]``.
+
+    Args:
+        doc: what it means, for the reference.
+        secret: text written here in clear is treated as a secret too, and never recorded.
+        immutable: a change means delete and create (REPLACE).
+        record_only: a change is recorded and nothing is called (it only matters at the next operation).
+        argv: the option ends up on a command line, so a secret in it is refused.
+    """
+    from msgspec import Meta
+
+    flags = {"secret": secret, "immutable": immutable, "record_only": record_only, "argv": argv}
+    return Meta(description=doc or None, extra={name: True for name, value in flags.items() if value})

@@ -1,0 +1,86 @@
+"""The nouns a user writes, after expansion: `ToolInstance`, `StateLocation`, `Settings`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from devstream.model.origin import NoOrigins, Origin, Origins
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from devstream.model.address import Address
+    from devstream.model.values import Value
+
+__all__ = ["ToolInstance", "StateLocation", "Settings", "BARRIER", "DEFAULT_TIMEOUT", "READ_TIMEOUT"]
+
+BARRIER = "@tools"
+"""The node every app's tools wait for: it stands for all of ``tools:``, so that apps x tools edges never exist."""
+
+DEFAULT_TIMEOUT = 30 * 60.0
+"""Seconds a hook may take, where the tool does not say."""
+
+READ_TIMEOUT = 2 * 60.0
+"""Seconds a `read` may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInstance:
+    """One tool to be made real: a plugin's name, an instanceID and options.
+
+    Attributes:
+        address: identity, ``name.instanceID``.
+        options: a tree of JSON whose leaves may be Reference, Secret, Interpolation or Unknown.
+        depends_on: the written ``dependsOn``, without the edges that references imply.
+        after_tools: True where it waits for all of ``tools:`` (generated from an app without ``dependsOn``).
+        origin: where its block, or the app it was generated from, was written.
+        origins: where each field of its options was written.
+        app: name of the app it was generated from.
+        adopt: take over what exists already; None where not written.
+        allow_delete: delete it on removal although it was adopted.
+        protect: never delete or replace it; None where not written (what is recorded stays).
+        retries: how often a hook that says "nothing was changed" is tried again.
+        timeout: seconds a hook may take.
+        connection: name of the connection its commands run over; None means this machine.
+    """
+
+    address: Address
+    options: Mapping[str, Value]
+    origin: Origin
+    depends_on: tuple[Address, ...] = ()
+    after_tools: bool = False
+    origins: Origins = field(default_factory=NoOrigins, compare=False)
+    app: str | None = None
+    tags: tuple[str, ...] = ()
+    adopt: bool | None = None
+    allow_delete: bool = False
+    protect: bool | None = None
+    retries: int = 0
+    timeout: float | None = None
+    connection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateLocation:
+    """Which backend holds the state, and its options as written (``config.state``)."""
+
+    backend: str
+    options: Mapping[str, Any]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The ``config`` section, with its defaults filled in.
+
+    Attributes:
+        folder: absolute folder of the configuration; every relative path is relative to it.
+        state: where the state is.
+        parallelism: how many operations run at once; None where not written.
+    """
+
+    folder: Path
+    state: StateLocation
+    parallelism: int | None = None

@@ -1,0 +1,1 @@
+"""Finding plugins, loading the ones that are needed, and calling their hooks."""

@@ -1,0 +1,1 @@
+"""Recorded truth: one head, one compare-and-swap, written by one thread."""

@@ -1,0 +1,1 @@
+"""Shipped for authors of plugins and backends: fixtures and contract test classes."""
