@@ -221,10 +221,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What came of a run: one result for each change but NOOP, in the order they ended."""
+    """What came of a run: one result for each change but NOOP, in the order they ended.
+
+    Attributes:
+        protected: addresses that were left in place because they are protected, or needed by such.
+        signal: the number of the signal that stopped it; 0 where none did.
+    """
 
     run_id: str
     results: tuple[Result, ...]
     seconds: float
     protected: tuple[Address, ...] = ()
-    interrupted: bool = False
+    signal: int = 0

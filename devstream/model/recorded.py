@@ -16,7 +16,7 @@ import hmac
 from typing import TYPE_CHECKING, Any, Protocol
 
 from devstream.model.address import Address
-from devstream.model.values import Interpolation, Path, Reference, Secret, SecretRef, Unknown
+from devstream.model.values import Interpolation, Path, Reference, Secret, SecretRef, Unknown, iter_leaves, map_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,11 +30,18 @@ __all__ = [
     "encode",
     "decode",
     "comparable",
+    "seen",
+    "visible",
+    "is_hidden",
     "fingerprint",
     "text_of",
     "parse_reference",
     "has_marks",
 ]
+
+
+_UNNAMED = SecretRef("output", "")
+"""Stands for a secret that a plugin reported: it has a text, and no source to name."""
 
 
 class Resolver(Protocol):
@@ -97,9 +104,9 @@ def resolve(options: Value, resolver: Resolver) -> Value:
 
 
 def _joined(parts: Sequence[str | Reference | SecretRef], resolver: Resolver) -> str | Secret | Unknown:
-    """Join parts to text; the result is a secret where a part is one."""
+    """Join parts to text; the result is a secret where a part is one, or holds one."""
     texts: list[str] = []
-    secrets: list[str | SecretRef] = []
+    named: list[str | SecretRef] = []
     for part in parts:
         value: Any = part
         if isinstance(part, SecretRef):
@@ -108,10 +115,25 @@ def _joined(parts: Sequence[str | Reference | SecretRef], resolver: Resolver) ->
             value = resolver.reference(part)
         if isinstance(value, Unknown):
             return value
-        texts.append(value.reveal() if isinstance(value, Secret) else text_of(value))
-        secrets.extend(value.parts if isinstance(value, Secret) else (texts[-1],))
+        refs = _secret_parts(value)
+        texts.append(text_of(_revealed(value)) if refs else text_of(value))
+        named.extend(refs or (texts[-1],))
     text = "".join(texts)
-    return Secret(tuple(secrets), text) if any(isinstance(part, SecretRef) for part in secrets) else text
+    return Secret(tuple(named), text) if any(isinstance(part, SecretRef) for part in named) else text
+
+
+def _secret_parts(value: Any) -> tuple[str | SecretRef, ...]:
+    """Name the secrets in a value; empty where there is none (a plugin may mark an output without a name)."""
+    if isinstance(value, Secret):
+        return value.parts if value.refs else (_UNNAMED,)
+    if not isinstance(value, dict | list):
+        return ()
+    secrets = [leaf for _, leaf in iter_leaves(value) if isinstance(leaf, Secret)]
+    return tuple(ref for secret in secrets for ref in (secret.refs or (_UNNAMED,)))
+
+
+def _revealed(value: Any) -> Any:
+    return map_leaves(value, lambda leaf: leaf.reveal() if isinstance(leaf, Secret) else leaf)
 
 
 def encode(options: Value, resolver: Resolver, key: bytes) -> JSON:
@@ -151,9 +173,15 @@ def _parts(parts: Sequence[str | Reference | SecretRef]) -> list[JSON]:
 def _seen(value: Any, key: bytes) -> dict[str, Any]:
     if isinstance(value, Unknown):
         raise _not_known(value)
-    if isinstance(value, Secret):
-        return {"fingerprint": fingerprint(key, value.reveal())}
-    return {"value": value}
+    value = _whole(value, key)
+    return {"fingerprint": str.__str__(value)} if isinstance(value, Fingerprint) else {"value": value}
+
+
+def _whole(value: Any, key: bytes) -> Any:
+    """Reduce what a reference or a secret stands for to its fingerprint where anything secret is in it."""
+    if not _secret_parts(value):
+        return value
+    return Fingerprint(fingerprint(key, text_of(_revealed(value))))
 
 
 def _not_known(value: Unknown) -> ValueError:
@@ -211,6 +239,40 @@ def comparable(encoded: Any) -> Any:
     if "$ref" in encoded or "$secret" in encoded or "$join" in encoded:
         return encoded["value"] if "value" in encoded else Fingerprint(encoded["fingerprint"])
     return {name: comparable(item) for name, item in encoded.items()}
+
+
+def seen(options: Value, resolver: Resolver, key: bytes) -> Any:
+    """Reduce options to what counts when they are compared: ``comparable(encode(options))`` in one walk.
+
+    A leaf that depends on something unknown becomes `Unknown` instead of raising.
+    """
+    if isinstance(options, dict):
+        return {name: seen(item, resolver, key) for name, item in options.items()}
+    if isinstance(options, list):
+        return [seen(item, resolver, key) for item in options]
+    if isinstance(options, Reference):
+        return _whole(resolver.reference(options), key)
+    if isinstance(options, Secret):
+        return options.reveal() if options.is_plain else _whole(resolve(options, resolver), key)
+    if isinstance(options, Interpolation):
+        return _whole(_joined(options.parts, resolver), key)
+    return options
+
+
+def is_hidden(value: Any) -> bool:
+    """Tell whether this is all that is recorded of a secret that a plugin reported: its fingerprint."""
+    return isinstance(value, dict) and len(value) == 2 and value.get("$secret") == [] and "fingerprint" in value
+
+
+def visible(reported: Any, key: bytes) -> Any:
+    """Reduce what a plugin reported, or what is recorded of it, to what counts when the two are compared."""
+    if is_hidden(reported):
+        return Fingerprint(reported["fingerprint"])
+    if isinstance(reported, dict):
+        return {name: visible(item, key) for name, item in reported.items()}
+    if isinstance(reported, list):
+        return [visible(item, key) for item in reported]
+    return Fingerprint(fingerprint(key, reported.reveal())) if isinstance(reported, Secret) else reported
 
 
 def has_marks(options: Value) -> bool:

@@ -33,10 +33,16 @@ SecretSourceFactory: TypeAlias = Callable[[Mapping[str, str], Path], SecretSourc
 
 
 class Registry(Generic[T]):
-    """Names and what they stand for; ``kind`` is the word for messages."""
+    """Names and what they stand for.
+
+    Attributes:
+        kind: the word for messages.
+        provider: the plugin that is registering at the moment, set by the plugin manager.
+    """
 
     def __init__(self, kind: str) -> None:
-        self._kind = kind
+        self.kind = kind
+        self.provider = ""
         self._entries: dict[str, tuple[T, str]] = {}
 
     def add(self, name: str, factory: T, *, plugin: str = "") -> None:
@@ -45,9 +51,10 @@ class Registry(Generic[T]):
         Raises:
             PluginError: the name is taken; both plugins are named.
         """
+        plugin = plugin or self.provider
         taken = self._entries.get(name.casefold())
         if taken is not None:
-            message = f'{self._kind} "{name}" is registered twice: by {taken[1] or "devstream"} and by {plugin or "devstream"}'
+            message = f'{self.kind} "{name}" is registered twice: by {taken[1] or "devstream"} and by {plugin or "devstream"}'
             raise PluginError(message, suggestion="uninstall one of the two, or block it with -p no:NAME")
         self._entries[name.casefold()] = (factory, plugin)
 
@@ -59,7 +66,7 @@ class Registry(Generic[T]):
         """
         entry = self._entries.get(name.casefold())
         if entry is None:
-            message = f'there is no {self._kind} "{name}"'
+            message = f'there is no {self.kind} "{name}"'
             raise PluginError(
                 message, suggestion=nearest(name, self.names()) or f"there are: {', '.join(self.names())}"
             )

@@ -67,3 +67,6 @@ class KernelLease(Protocol):
 
     def hold_lease(self, holder: LeaseHolder) -> AbstractContextManager[bool]:
         """Try once to take the lease; the value of the context is whether it was taken. Never waits."""
+
+    def lease_holder(self) -> LeaseHolder | None:
+        """Say who holds the lease right now; None where nobody does. Writes nothing."""

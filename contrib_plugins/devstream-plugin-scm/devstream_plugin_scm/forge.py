@@ -1,0 +1,152 @@
+"""`Forge`: where repositories live. One implementation for each `scmType`; tools know nothing else of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+from devstream.api import OperationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from devstream.api import Context
+    from devstream_plugin_scm.repository import RepoInfo, TargetRepo
+
+__all__ = ["File", "Entry", "Listing", "Changes", "Mark", "Repository", "Forge", "blob_id", "open_forge"]
+
+
+class File(NamedTuple):
+    """A file to commit."""
+
+    content: bytes
+    executable: bool = False
+
+    @property
+    def mode(self) -> str:
+        """Give git's mode of it."""
+        return "100755" if self.executable else "100644"
+
+
+class Entry(NamedTuple):
+    """A file as a commit has it: git's mode and the id of its content."""
+
+    mode: str
+    blob: str
+
+    def holds(self, file: File) -> bool:
+        """Tell whether it is ``file``, content and mode."""
+        return self.mode == file.mode and self.blob == blob_id(file.content, like=self.blob)
+
+
+Listing: TypeAlias = Mapping[str, Entry]
+"""Files of a commit by path."""
+
+Changes: TypeAlias = Mapping[str, File | None]
+"""What a commit does, by path; None removes the file."""
+
+Decide: TypeAlias = Callable[[Listing], Changes]
+"""Says what to change, given the files of the branch as it is; called again when somebody else was faster."""
+
+
+class Mark(NamedTuple):
+    """What a repository made by `repo-scaffolding` carries: the operation that made it, and for which tool."""
+
+    id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository that is there.
+
+    Attributes:
+        location: what its forge finds it by; stands still, fit to be recorded.
+        url: what to clone and push.
+        branches: head commit by branch; empty for a repository that nothing was pushed to.
+        mark: who made it; None where it was not one of us.
+        rendered: the commit that holds what a template was last rendered to, and the id of its tree.
+    """
+
+    location: str
+    url: str
+    default_branch: str
+    branches: Mapping[str, str] = field(default_factory=dict)
+    mark: Mark | None = None
+    rendered: Rendered | None = None
+    web_url: str | None = None
+
+
+class Rendered(NamedTuple):
+    """What a template was last rendered to: a commit of its own, beside the branches."""
+
+    commit: str
+    tree: str
+
+
+class Forge(Protocol):
+    """Keeps repositories. Every method raises OperationError when it cannot do what it says."""
+
+    def locate(self, repo: RepoInfo) -> str:
+        """Give the location of a repository by its options; it need not exist."""
+
+    def describe(self, location: str) -> Repository | None:
+        """Say what is there, changing nothing; None for nothing."""
+
+    def create(self, location: str, *, branch: str, mark: Mark) -> None:
+        """Make an empty repository; go on with one that carries ``mark`` and is still empty."""
+
+    def move(self, location: str, target: str) -> None:
+        """Give a repository another location, with everything in it."""
+
+    def start_branch(self, location: str, branch: str, commit: str) -> None:
+        """Begin a branch at a commit where there is no such branch, and make it the default one."""
+
+    def delete(self, location: str) -> None:
+        """Remove a repository with everything in it; that it is gone already is fine."""
+
+    def listing(self, location: str, commit: str, paths: Sequence[str] = ()) -> Listing:
+        """List the files of a commit, or those of ``paths`` that it has, changing nothing."""
+
+    def publish(
+        self,
+        location: str,
+        branch: str,
+        message: str,
+        decide: Decide,
+        *,
+        rendered: Mapping[str, File] | None = None,
+    ) -> str | None:
+        """Push one commit to a branch, and beside it what a template was rendered to.
+
+        Somebody else's push in between is no failure: ``decide`` is asked again.
+
+        Returns:
+            The commit; None where there was nothing to change.
+        """
+
+
+def blob_id(content: bytes, *, like: str = "") -> str:
+    """Give git's id of a file's content, in the hash that the id ``like`` is written in.
+
+    >>> blob_id(b"")
+    'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
+    """
+    algorithm = hashlib.sha256 if len(like) == 64 else hashlib.sha1
+    return algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def open_forge(repo: TargetRepo, context: Context) -> Forge:
+    """Give the forge that a repository lives in.
+
+    Raises:
+        OperationError: its ``scmType`` is not supported yet.
+    """
+    from devstream_plugin_scm.local import LocalForge
+
+    if repo.scm_type != "local":
+        message = f'scmType "{repo.scm_type}" is not available yet'
+        raise OperationError(message, suggestion="supported are: local")
+    return LocalForge(context)

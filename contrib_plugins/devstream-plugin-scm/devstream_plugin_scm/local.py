@@ -1,0 +1,290 @@
+"""`LocalForge`: bare git repositories in a folder (``scmType: local``)."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from devstream.api import OperationCancelled, OperationError
+from devstream_plugin_scm.forge import Entry, Mark, Rendered, Repository
+from devstream_plugin_scm.git import Git
+from devstream_plugin_scm.workshop import open_workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from devstream.api import CompletedCommand, Context
+    from devstream_plugin_scm.forge import Decide, File, Listing
+    from devstream_plugin_scm.repository import RepoInfo
+    from devstream_plugin_scm.workshop import Workshop
+
+__all__ = ["LocalForge", "DEFAULT_FOLDER", "RENDERED_REF"]
+
+DEFAULT_FOLDER = "repos"
+RENDERED_REF = "refs/devstream/rendered"
+_HEADS = "refs/heads/"
+_ATTEMPTS = 20
+_PATIENCE = 3
+_FORMAT = f"%(refname)%00%(objectname)%00%(if:equals={RENDERED_REF})%(refname)%(then)%(tree)%(end)"
+_SKELETON = frozenset({"HEAD", "config", "objects", "refs"})
+"""Without these git takes a folder for no repository; a removal leaves them to the last."""
+
+
+class LocalForge:
+    """Keeps bare repositories in folders; pushes to them as people do, so that their hooks run.
+
+    A location is a path ending in ``.git``, relative to the configuration's folder or absolute, as written.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def locate(self, repo: RepoInfo) -> str:
+        """Give the path of a repository: its url, or ``<baseURL>/<owner>/<name>.git``."""
+        if repo.url.startswith("file://"):
+            return unquote(repo.url.removeprefix("file://"))
+        if repo.url:
+            return str(PurePosixPath(repo.url))
+        folder = PurePosixPath(repo.base_url.removeprefix("file://") or DEFAULT_FOLDER)
+        return str(folder / repo.namespace / f"{repo.name}.git")
+
+    def path(self, location: str) -> Path:
+        """Give the absolute path of a location."""
+        return self._context.folder / location
+
+    def describe(self, location: str) -> Repository | None:
+        """Read the repository's configuration and references."""
+        path = self.path(location)
+        if not _is_repository(path):
+            return None
+        git = Git(self._context, path)
+        refs, rendered = _parse_refs(
+            git.read("for-each-ref", f"--format={_FORMAT}", _HEADS, RENDERED_REF).stdout
+        )
+        return Repository(
+            location=location,
+            url=str(path),
+            default_branch=_default_branch(path),
+            branches=refs,
+            mark=_mark(git.read("config", "--null", "--get-regexp", r"^devstream\.", check=False).stdout),
+            rendered=rendered,
+        )
+
+    def create(self, location: str, *, branch: str, mark: Mark) -> None:
+        """Make a bare repository beside its place and move it there whole, so that it is never half made."""
+        found = self.describe(location)
+        if found is not None:
+            return _check_ours_and_empty(found, mark)
+        path = self.path(location)
+        making = path.with_name(f".{path.name}.new")
+        with _plain_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(making, ignore_errors=True)
+            git = Git(self._context, making)
+            git.write("init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}")
+            with (making / "config").open("a", encoding="utf-8") as config:
+                config.write(_configuration(mark))
+            making.rename(path)
+        return None
+
+    def move(self, location: str, target: str) -> None:
+        """Rename the repository's folder."""
+        source, path = self.path(location), self.path(target)
+        if _is_repository(path):
+            message = f"{source} cannot become {path}: that exists already"
+            raise OperationError(message)
+        with _plain_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(path)
+
+    def start_branch(self, location: str, branch: str, commit: str) -> None:
+        """Make a reference where there is none, and point HEAD to it."""
+        git = Git(self._context, self.path(location))
+        git.write("update-ref", f"{_HEADS}{branch}", commit, "")
+        self._point_head(location, branch)
+
+    def _point_head(self, location: str, branch: str) -> None:
+        Git(self._context, self.path(location)).write("symbolic-ref", "HEAD", f"{_HEADS}{branch}")
+
+    def delete(self, location: str) -> None:
+        """Remove the folder; what makes it a repository goes last, so that an interrupted removal is seen."""
+        path = self.path(location)
+        trash = path.with_name(f".{path.name}.deleted")
+        with _plain_errors(path):
+            shutil.rmtree(trash, ignore_errors=True)
+            if not _is_repository(path):
+                return
+            (path / "packed-refs").unlink(missing_ok=True)
+            for folder in (path / "refs", path, path / "objects"):
+                _empty(folder, keep=_SKELETON if folder == path else frozenset())
+            path.rename(trash)
+            shutil.rmtree(trash)
+
+    def listing(self, location: str, commit: str, paths: Sequence[str] = ()) -> Listing:
+        """Ask git for the files of a commit."""
+        git = Git(self._context, self.path(location))
+        listed = git.read("ls-tree", "-r", "-z", "--full-tree", commit, "--", *paths).stdout
+        return dict(_parse_entry(line) for line in listed.split("\0") if line)
+
+    def publish(
+        self,
+        location: str,
+        branch: str,
+        message: str,
+        decide: Decide,
+        *,
+        rendered: Mapping[str, File] | None = None,
+    ) -> str | None:
+        """Make commits in a throw-away repository and push them; start again when somebody was faster."""
+        for attempt in range(_ATTEMPTS):
+            before = self._existing(location)
+            with open_workshop(self._context, self.path(location)) as workshop:
+                refs = self._prepare(workshop, before, branch, message, decide, rendered)
+                pushed = workshop.push(refs) if refs else None
+            if pushed is None or self._arrived(pushed, location, refs):
+                return refs.get(_HEADS + branch)
+            self._wait_or_fail(attempt, before, pushed)
+        message = f"{location}: others pushed to {branch} all the time; nothing was pushed"
+        raise OperationError(message)
+
+    def _prepare(
+        self,
+        workshop: Workshop,
+        before: Repository,
+        branch: str,
+        message: str,
+        decide: Decide,
+        rendered: Mapping[str, File] | None,
+    ) -> dict[str, str]:
+        """Make the commits; give what to push, by reference."""
+        head = before.branches.get(branch)
+        changes = decide(self.listing(before.location, head) if head else {})
+        refs: dict[str, str] = {}
+        tree = ""
+        if changes:
+            tree = workshop.tree(head, changes)
+            refs[_HEADS + branch] = workshop.commit(tree, head, message)
+        if rendered is not None:
+            rendered_tree = workshop.tree(None, rendered)
+            previous = before.rendered
+            if previous is None and tree == rendered_tree:
+                refs[RENDERED_REF] = refs[_HEADS + branch]
+            elif previous is None or previous.tree != rendered_tree:
+                refs[RENDERED_REF] = workshop.commit(
+                    rendered_tree, previous.commit if previous else None, "Render the template"
+                )
+        return refs
+
+    def _existing(self, location: str) -> Repository:
+        found = self.describe(location)
+        if found is None:
+            message = f"there is no repository {self.path(location)}"
+            raise OperationError(message, suggestion="repo-scaffolding makes one: let this tool depend on it")
+        return found
+
+    def _arrived(self, pushed: CompletedCommand, location: str, refs: Mapping[str, str]) -> bool:
+        """Tell whether a push did its work; the exit status alone does not say (a hook may spoil it)."""
+        if pushed.returncode == 0:
+            return True
+        after = self._existing(location).branches
+        heads = {ref: commit for ref, commit in refs.items() if ref.startswith(_HEADS)}
+        return bool(heads) and all(after.get(ref.removeprefix(_HEADS)) == heads[ref] for ref in heads)
+
+    def _wait_or_fail(self, attempt: int, before: Repository, pushed: CompletedCommand) -> None:
+        """Give way to whoever was faster; fail where nobody was and the push is refused all the same."""
+        if attempt >= _PATIENCE and self.describe(before.location) == before:
+            reason = "\n".join(pushed.stderr.strip().splitlines()[-20:])
+            message = f"git push to {self.path(before.location)} was refused"
+            raise OperationError(message, detail=reason)
+        if self._context.cancelled:
+            message = "the run is being stopped"
+            raise OperationCancelled(message)
+        time.sleep(random.uniform(0.005, 0.02) * (attempt + 1))  # noqa: S311 - only spreads rivals
+
+
+def _is_repository(path: Path) -> bool:
+    """Tell a bare repository from nothing (an empty folder is nothing too).
+
+    Raises:
+        OperationError: something else is there.
+    """
+    with _plain_errors(path):
+        if (path / "HEAD").is_file() and (path / "objects").is_dir():
+            return True
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return False
+    message = f"{path} is there and is not a bare git repository"
+    raise OperationError(message, suggestion="move it away, or choose another name or baseURL")
+
+
+def _check_ours_and_empty(found: Repository, mark: Mark) -> None:
+    if found.branches or found.mark is None or mark.address != found.mark.address:
+        message = f"{found.url} exists already and is not ours"
+        raise OperationError(message, suggestion="`adopt: true` takes it over")
+
+
+def _configuration(mark: Mark) -> str:
+    """Write what a repository of ours has in its configuration beside git's own."""
+    return f"[receive]\n\tautogc = false\n[devstream]\n\tid = {mark.id}\n\taddress = {mark.address}\n"
+
+
+def _default_branch(path: Path) -> str:
+    with _plain_errors(path):
+        return (
+            (path / "HEAD")
+            .read_text(encoding="utf-8", errors="replace")
+            .strip()
+            .removeprefix(f"ref: {_HEADS}")
+        )
+
+
+def _parse_refs(output: str) -> tuple[dict[str, str], Rendered | None]:
+    """Read for-each-ref's lines: heads by branch, and what was rendered last."""
+    heads: dict[str, str] = {}
+    rendered = None
+    for line in output.splitlines():
+        name, commit, tree = line.split("\0")
+        if name == RENDERED_REF:
+            rendered = Rendered(commit, tree)
+        else:
+            heads[name.removeprefix(_HEADS)] = commit
+    return heads, rendered
+
+
+def _mark(output: str) -> Mark | None:
+    """Read ``git config --null --get-regexp``: key, newline, value, NUL."""
+    values = dict(entry.partition("\n")[::2] for entry in output.split("\0") if entry)
+    mark = Mark(values.get("devstream.id", ""), values.get("devstream.address", ""))
+    return mark if mark.id else None
+
+
+def _parse_entry(line: str) -> tuple[str, Entry]:
+    facts, _, path = line.partition("\t")
+    mode, _, blob = facts.split(" ")
+    return path, Entry(mode, blob)
+
+
+def _empty(folder: Path, *, keep: frozenset[str]) -> None:
+    """Remove what is in a folder, but for names to keep."""
+    for child in list(folder.iterdir()) if folder.is_dir() else ():
+        if child.name in keep:
+            continue
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        else:
+            child.unlink()
+
+
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one that names the path and the reason."""
+    try:
+        yield
+    except OSError as error:
+        message = f"{error.filename or path}: {error.strerror or error}"
+        raise OperationError(message) from error

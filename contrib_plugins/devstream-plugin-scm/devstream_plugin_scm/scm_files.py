@@ -1,0 +1,128 @@
+"""Files that a tool keeps in somebody's repository: written, compared and removed in one commit each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from devstream.api import OperationError
+from devstream_plugin_scm.forge import open_forge
+from devstream_plugin_scm.repository import DEFAULT_BRANCH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from devstream.api import Context, ToolState
+    from devstream_plugin_scm.forge import Changes, Forge, Listing, Repository
+    from devstream_plugin_scm.repository import TargetRepo
+    from devstream_plugin_scm.sources import Tree
+
+__all__ = ["KeptFiles", "FilesThere"]
+
+
+@dataclass(frozen=True, slots=True)
+class FilesThere:
+    """What a repository's branch has of the files a tool keeps.
+
+    Attributes:
+        repository: the repository.
+        head: the branch's commit.
+        blobs: git's id of each file's content, None where it is missing.
+    """
+
+    repository: Repository
+    head: str
+    blobs: Mapping[str, str | None]
+
+    def properties(self, branch: str) -> dict[str, Any]:
+        """Give what is compared: where, and each file's content."""
+        return {"repo": self.repository.location, "branch": branch, "files": dict(self.blobs)}
+
+
+class KeptFiles:
+    """The files that one tool keeps on one branch.
+
+    Args:
+        repo: where, by the options as they are.
+        context: what it works through.
+        recorded: what was recorded of it, by which files it wrote earlier are known.
+    """
+
+    def __init__(self, repo: TargetRepo, context: Context, recorded: ToolState | None) -> None:
+        self.forge: Forge = open_forge(repo, context)
+        self.location = self.forge.locate(repo)
+        self.branch = repo.branch or DEFAULT_BRANCH
+        self._address = context.address
+        properties = recorded.properties if recorded else {}
+        files = properties.get("files")
+        self._known: dict[str, Any] = files if isinstance(files, dict) else {}
+        self._place = (properties.get("repo") or self.location, properties.get("branch") or self.branch)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Give the location and branch that the files were last written to."""
+        return self._place
+
+    def look(self, paths: tuple[str, ...]) -> FilesThere | None:
+        """See which of the recorded files (or of ``paths``, where none are) are there, changing nothing.
+
+        Returns:
+            None where there is no such repository or branch.
+        """
+        return self._look(*self._place, tuple(self._known) or paths)
+
+    def _look(self, location: str, branch: str, paths: tuple[str, ...]) -> FilesThere | None:
+        found = self.forge.describe(location)
+        head = found.branches.get(branch) if found else None
+        if found is None or head is None:
+            return None
+        listed = self.forge.listing(location, head, paths)
+        blobs = {path: listed[path].blob if path in listed else None for path in paths}
+        return FilesThere(found, head, blobs)
+
+    def write(self, files: Tree) -> tuple[str | None, FilesThere]:
+        """Commit what differs and remove what is not written any more.
+
+        Returns:
+            The commit (None where nothing differed), and what is there now.
+        """
+        if self._place != (self.location, self.branch):
+            self.remove()
+        gone = [path for path in self._known if path not in files]
+        self._check_branch()
+        message = f"Write {', '.join(files)} ({self._address})"
+
+        def decide(head: Listing) -> Changes:
+            changed = {path: file for path, file in files.items() if not _has(head, path, file)}
+            return {**dict.fromkeys(path for path in gone if path in head), **changed}
+
+        commit = self.forge.publish(self.location, self.branch, message, decide)
+        there = self._look(self.location, self.branch, tuple(files))
+        if there is None:
+            message = f"{self.location} has vanished while it was being worked on"
+            raise OperationError(message)
+        return commit, there
+
+    def _check_branch(self) -> None:
+        """Refuse to begin a repository with a pipeline file: its first commit is the scaffold's."""
+        found = self.forge.describe(self.location)
+        if found is None or self.branch not in found.branches:
+            what = f"no branch {self.branch} in {found.url}" if found else f"no repository {self.location}"
+            message = f"there is {what}"
+            raise OperationError(message, suggestion="push to it first, or depend on the tool that does")
+
+    def remove(self, paths: tuple[str, ...] = ()) -> str | None:
+        """Remove the recorded files (or ``paths``, where none are) in one commit, where they still are."""
+        location, branch = self._place
+        found = self.forge.describe(location)
+        if found is None or branch not in found.branches:
+            return None
+        names = tuple(self._known) or paths
+        message = f"Remove {', '.join(names)} ({self._address})"
+        return self.forge.publish(
+            location, branch, message, lambda head: dict.fromkeys(path for path in names if path in head)
+        )
+
+
+def _has(head: Listing, path: str, file: Any) -> bool:
+    return path in head and head[path].holds(file)

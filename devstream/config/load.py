@@ -1,0 +1,167 @@
+"""`load_config`: files are found, read, merged, rendered and checked, and become a `Config`."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from devstream.config.apps import read_apps, read_templates
+from devstream.config.check import Problems, in_file_order
+from devstream.config.files import display_name, find_config
+from devstream.config.merge import add_document, merge
+from devstream.config.model import Config
+from devstream.config.settings import read_settings
+from devstream.config.source import parse, read_source
+from devstream.config.tools import read_tools
+from devstream.config.variables import global_variables, variable_values
+from devstream.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from devstream.config.files import ConfigFiles
+    from devstream.config.merge import Sections
+    from devstream.config.source import LooseReference
+    from devstream.config.tree import Map, Source
+    from devstream.config.variables import Variables
+
+__all__ = ["ConfigInputs", "load_config"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigInputs:
+    """What a configuration is made from.
+
+    Attributes:
+        path: a file or folder; None looks for the default names in ``cwd``.
+        cwd: the current folder, absolute.
+        variables: values of ``--var`` as text; ``env:NAME`` makes a secret of the environment's NAME.
+        var_files: YAML files of variables; a later one wins.
+        env: the environment.
+        offline: a variable that is not set is not known, with a warning; otherwise it is an error.
+    """
+
+    path: Path | None
+    cwd: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    var_files: tuple[Path, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    offline: bool = False
+
+
+def load_config(inputs: ConfigInputs) -> Config:
+    """Read a configuration.
+
+    Raises:
+        ConfigError: with every mistake that was found, in file order.
+    """
+    with _no_garbage_collection():
+        return _Loader(inputs).load()
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Trees hold no cycles, so that looking for garbage among them only takes time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class _Loader:
+    """Reads one configuration, step by step; each step needs those before it."""
+
+    def __init__(self, inputs: ConfigInputs) -> None:
+        self._inputs = inputs
+        self._problems = Problems(_getter(inputs.env), offline=inputs.offline)
+        self._sources: list[Source] = []
+        self._loose: list[LooseReference] = []
+
+    def load(self) -> Config:
+        found = find_config(self._inputs.path, self._inputs.cwd)
+        sections = merge(self._documents(found.files), self._problems)
+        self._add_old_files(sections, found)
+        more = self._documents(self._inputs.cwd / path for path in self._inputs.var_files)
+        self._raise_any()
+        variables = self._variables(sections, more)
+        config = self._read(sections, found, variables)
+        self._problems.errors += variables.scope.errors
+        self._raise_any()
+        return config
+
+    def _documents(self, paths: Iterable[Path]) -> list[Map]:
+        """Read and parse files; what cannot be read is noted, and the others are read all the same."""
+        documents: list[Map] = []
+        for path in paths:
+            try:
+                source = read_source(path, display_name(path, self._inputs.cwd))
+                self._sources.append(source)
+                parsed = parse(source)
+            except ConfigError as error:
+                self._problems.errors += error.diagnostics
+                continue
+            documents += parsed.documents
+            self._problems.warnings += parsed.warnings
+            self._loose += parsed.loose
+        return documents
+
+    def _add_old_files(self, sections: Sections, found: ConfigFiles) -> None:
+        """Read what ``config.varFile`` and ``config.toolFile`` of older versions name."""
+        written = sections.config or {}
+        for key in ("varFile", "toolFile"):
+            name = written.get(key)
+            path = found.folder / name if isinstance(name, str) and name else None
+            if path is None or path in found.files:
+                continue
+            for document in self._documents([path]):
+                if key == "varFile":
+                    sections.add_variables(document, self._problems)
+                else:
+                    add_document(sections, document, self._problems)
+
+    def _variables(self, sections: Sections, files: list[Map]) -> Variables:
+        variables = global_variables(
+            declared=sections.variables,
+            files=files,
+            given=self._inputs.variables,
+            env=self._inputs.env,
+            sources=self._sources,
+            problems=self._problems,
+        )
+        variable_values(variables)
+        return variables
+
+    def _read(self, sections: Sections, found: ConfigFiles, variables: Variables) -> Config:
+        problems = self._problems
+        settings = read_settings(sections.config, found, variables, problems)
+        tools = read_tools(sections.tools, variables, problems)
+        apps = read_apps(sections.apps, variables, problems)
+        templates = read_templates(sections.templates, variables, problems)
+        names = tuple(source.name for source in self._sources)
+        return Config(
+            settings,
+            tools,
+            apps,
+            templates,
+            variables,
+            tuple(in_file_order([*problems.warnings, *variables.scope.warnings], names)),
+            found,
+            names,
+            sections,
+            tuple(self._loose),
+            problems.env,
+            problems.offline,
+        )
+
+    def _raise_any(self) -> None:
+        self._problems.raise_any(source.name for source in self._sources)
+
+
+def _getter(env: Mapping[str, str]) -> Callable[[str], str | None]:
+    return env.get

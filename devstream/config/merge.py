@@ -1,0 +1,122 @@
+"""Files and documents become one configuration: lists join, ``vars`` merge, ``config`` stands once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from devstream.config.tree import Map, Seq, key_mark, mark_of
+from devstream.errors import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from devstream.config.check import Problems
+    from devstream.config.tree import Node
+    from devstream.errors import Mark
+
+__all__ = ["SECTIONS", "Item", "Sections", "merge"]
+
+SECTIONS = ("config", "vars", "tools", "apps", "pipelineTemplates")
+"""The keys at the top of a file."""
+
+
+class Item(NamedTuple):
+    """One item of a section's list, where it is written."""
+
+    container: Seq
+    index: int
+
+    @property
+    def node(self) -> Node:
+        """The item as written."""
+        return self.container[self.index]
+
+    @property
+    def mark(self) -> Mark:
+        """Where it is written."""
+        return mark_of(self.container, self.index)
+
+
+@dataclass(slots=True)
+class Sections:
+    """The sections of all files together, in the order they were read.
+
+    Attributes:
+        config: the mapping under ``config``; None where no file has it.
+        variables: per name the ``vars`` mapping that holds it.
+    """
+
+    config: Map | None = None
+    config_mark: Mark | None = None
+    variables: dict[str, Map] = field(default_factory=dict)
+    tools: list[Item] = field(default_factory=list)
+    apps: list[Item] = field(default_factory=list)
+    templates: list[Item] = field(default_factory=list)
+
+    def add_variables(self, variables: Map, problems: Problems) -> None:
+        """Add the variables of one mapping; a variable that is there already is a mistake."""
+        for name in variables:
+            if name in self.variables:
+                problems.error(
+                    f'the variable "{name}" is written twice',
+                    "duplicate-variable",
+                    key_mark(variables, name),
+                    detail=f"first at {key_mark(self.variables[name], name)}",
+                )
+            else:
+                self.variables[name] = variables
+
+
+def merge(documents: Iterable[Map], problems: Problems) -> Sections:
+    """Join the documents of all files, in order."""
+    sections = Sections()
+    for document in documents:
+        add_document(sections, document, problems)
+    return sections
+
+
+def add_document(sections: Sections, document: Map, problems: Problems) -> None:
+    """Add one document's sections to those of the others."""
+    lists = {"tools": sections.tools, "apps": sections.apps, "pipelineTemplates": sections.templates}
+    for key, value in document.items():
+        if key not in SECTIONS:
+            _unknown_section(document, key, problems)
+        elif key == "config":
+            _add_config(sections, document, problems)
+        elif value is None:
+            continue
+        elif key == "vars" and isinstance(value, Map):
+            sections.add_variables(value, problems)
+        elif key != "vars" and isinstance(value, Seq):
+            lists[key] += (Item(value, index) for index in range(len(value)))
+        else:
+            wanted = "a mapping" if key == "vars" else "a list"
+            problems.error(f'the section "{key}" must be {wanted}', "wrong-type", mark_of(document, key))
+
+
+def _unknown_section(document: Map, key: str, problems: Problems) -> None:
+    problems.error(
+        f'there is no section "{key}"',
+        "unknown-section",
+        key_mark(document, key),
+        suggestion=nearest(key, SECTIONS) or f"the sections are {', '.join(SECTIONS)}",
+    )
+
+
+def _add_config(sections: Sections, document: Map, problems: Problems) -> None:
+    mark = key_mark(document, "config")
+    value = document["config"]
+    if sections.config_mark is not None:
+        problems.error(
+            'the section "config" is written twice',
+            "duplicate-section",
+            mark,
+            detail=f"first at {sections.config_mark}",
+        )
+        return
+    sections.config_mark = mark
+    if isinstance(value, Map):
+        sections.config = value
+    elif value is not None:
+        problems.error('the section "config" must be a mapping', "wrong-type", mark_of(document, "config"))

@@ -1,0 +1,170 @@
+"""What the engine hands to a hook: `HookTool` and `HookContext` (the Protocols are in `devstream.context`)."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from devstream.errors import OperationError
+from devstream.model.events import OperationLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import httpx
+
+    from devstream.context import CompletedCommand, Log
+    from devstream.engine.process import Children
+    from devstream.engine.workers import Cancellation
+    from devstream.model.address import Address
+    from devstream.model.events import Event
+
+__all__ = ["HookTool", "HookContext", "EventLog"]
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+HTTP_TIMEOUT = 60.0
+"""Seconds a single HTTP request may wait for the other side."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookTool:
+    """A tool as a hook sees it: everything resolved."""
+
+    address: Address
+    options: Any
+    raw_options: Mapping[str, Any]
+    app: str | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return self.address.name
+
+    @property
+    def instance_id(self) -> str:
+        """The tool's instanceID."""
+        return self.address.instance_id
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """Turns what a hook logs into events."""
+
+    address: Address
+    emit: Callable[[Event], None]
+
+    def debug(self, message: str) -> None:
+        """Say something for ``-vv``."""
+        self.emit(OperationLog(self.address, "debug", message))
+
+    def info(self, message: str) -> None:
+        """Say something for ``-v``."""
+        self.emit(OperationLog(self.address, "info", message))
+
+    def warning(self, message: str) -> None:
+        """Say something that people should see."""
+        self.emit(OperationLog(self.address, "warning", message))
+
+
+@dataclass(slots=True)
+class HookContext:
+    """One hook call's way to the world; close it when the hook is back.
+
+    Attributes:
+        environ: our environment, of which commands inherit little.
+        lock: opens the lock that an operation's children hold while they live; None for a plan's reads.
+        reading: nothing may be changed: it is a `read`.
+    """
+
+    address: Address
+    folder: Path
+    log: Log
+    cancellation: Cancellation
+    children: Children
+    environ: Mapping[str, str]
+    op_id: str = ""
+    attempt: int = 1
+    upstream: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reading: bool = False
+    lock: Callable[[], AbstractContextManager[int]] | None = None
+    _open: ExitStack = field(default_factory=ExitStack)
+    _fds: tuple[int, ...] | None = None
+    _client: httpx.Client | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the hook should give up."""
+        return self.cancellation.requested
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        reads: bool = False,
+        input: str | None = None,  # noqa: A002 - subprocess's own word
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float | None = None,
+        check: bool = True,
+        stdout_limit: int = 64 * 1024 * 1024,
+    ) -> CompletedCommand:
+        """Run a command; see `devstream.context.Context.run`."""
+        from devstream.engine.process import Command, base_environment, run_command
+
+        if self.reading and not reads:
+            message = f"`read` tried to run {argv[0]}, which may change something"
+            raise OperationError(
+                message, code="read-changes", suggestion="pass reads=True for a command that only looks"
+            )
+        command = Command(
+            argv=argv,
+            env={**base_environment(self.environ), **(env or {})},
+            cwd=cwd or self.folder,
+            input=input,
+            timeout=timeout,
+            stdout_limit=stdout_limit,
+            pass_fds=self._lock_fds(),
+            on_line=self.log.info,
+        )
+        done = run_command(command, self.cancellation, self.children)
+        if check and done.returncode != 0:
+            raise _failed(done)
+        return done
+
+    def _lock_fds(self) -> tuple[int, ...]:
+        if self._fds is None:
+            self._fds = (self._open.enter_context(self.lock()),) if self.lock is not None else ()
+        return self._fds
+
+    @property
+    def http(self) -> httpx.Client:
+        """An HTTP client of this call's own; certificates are always verified."""
+        if self._client is None:
+            import httpx
+
+            hooks = {"request": [self._refuse_changes]} if self.reading else {}
+            client = httpx.Client(timeout=HTTP_TIMEOUT, event_hooks=hooks, trust_env=False)
+            self._client = self._open.enter_context(client)
+        return self._client
+
+    def _refuse_changes(self, request: httpx.Request) -> None:
+        if request.method not in _SAFE_METHODS and not request.extensions.get("devstream_reads"):
+            message = (
+                f"`read` tried to send {request.method} to {request.url.host}, which may change something"
+            )
+            raise OperationError(message, code="read-changes")
+
+    def close(self) -> None:
+        """Close the client and our end of the children's lock."""
+        self._open.close()
+
+
+def _failed(done: CompletedCommand) -> OperationError:
+    reason = (
+        f"exit status {done.returncode}" if done.returncode > 0 else f"ended by signal {-done.returncode}"
+    )
+    return OperationError(f"{done.argv[0]} failed: {reason}", code="command-failed", detail=done.stderr)

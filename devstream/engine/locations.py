@@ -1,0 +1,38 @@
+"""``--state URL``: naming a state without a config."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+from devstream.errors import UsageError
+from devstream.model.origin import Origin
+from devstream.model.tool import StateLocation
+
+__all__ = ["parse_state_url"]
+
+
+def parse_state_url(url: str) -> StateLocation:
+    """Read a path, ``s3://bucket/key?region=..`` or ``k8s://namespace/configmap?context=..``.
+
+    >>> parse_state_url("s3://bucket/a/key?region=eu-1").options
+    {'bucket': 'bucket', 'key': 'a/key', 'region': 'eu-1'}
+
+    Raises:
+        UsageError: there is no such scheme, or a part is missing.
+    """
+    origin = Origin(None, ("--state",))
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    path = parts.path.lstrip("/")
+    if not parts.scheme:
+        return StateLocation("local", {"stateFile": url}, origin)
+    if parts.scheme == "file":
+        return StateLocation("local", {"stateFile": parts.path}, origin)
+    if parts.scheme == "s3" and parts.netloc and path:
+        return StateLocation("s3", {"bucket": parts.netloc, "key": path, **query}, origin)
+    if parts.scheme in ("k8s", "kubernetes") and parts.netloc and path:
+        return StateLocation("k8s", {"namespace": parts.netloc, "configmap": path, **query}, origin)
+    raise UsageError(
+        f"--state {url} does not name a state",
+        suggestion="a path, s3://bucket/key?region=REGION, or k8s://namespace/configmap",
+    )

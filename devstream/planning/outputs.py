@@ -1,0 +1,101 @@
+"""What references stand for while a plan is being made or carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from devstream.errors import OperationError, nearest
+from devstream.model.recorded import comparable
+from devstream.model.values import Secret, Unknown, format_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from devstream.model.address import Address
+    from devstream.model.values import Reference, SecretRef
+
+__all__ = ["Known", "OutputBook"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The outputs of one tool as they are known now.
+
+    Attributes:
+        outputs: by key; None where nothing is known (it will be created or replaced).
+        may_change: the tool is to be changed, so they may differ at the reader's turn.
+    """
+
+    outputs: Mapping[str, Any] | None
+    may_change: bool = False
+
+
+@dataclass(slots=True)
+class OutputBook:
+    """Outputs by address, and where secrets come from; a `devstream.model.recorded.Resolver`.
+
+    Looking something up notes it: ``unknown`` and ``uncertain`` say which upstreams the last resolution
+    (since `start`) met that are not known yet, or may change.
+    """
+
+    secrets: Callable[[SecretRef], str]
+    known: dict[Address, Known] = field(default_factory=dict)
+    unknown: dict[Address, None] = field(default_factory=dict)
+    uncertain: dict[Address, None] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Forget what was noted, before resolving another tool's options."""
+        self.unknown = {}
+        self.uncertain = {}
+
+    def secret(self, ref: SecretRef) -> str:
+        """Give the text of a secret."""
+        return self.secrets(ref)
+
+    def reference(self, reference: Reference) -> Any:
+        """Give the value of an output, or `Unknown`.
+
+        Raises:
+            OperationError: the tool is known not to have such an output.
+        """
+        known = self.known.get(reference.address, Known(None))
+        if known.may_change:
+            self.uncertain[reference.address] = None
+        if known.outputs is None:
+            self.unknown[reference.address] = None
+            return Unknown(str(reference.address))
+        value = _descend(known, reference)
+        if isinstance(value, Unknown):
+            self.unknown[reference.address] = None
+        return value
+
+
+def _descend(known: Known, reference: Reference) -> Any:
+    value: Any = known.outputs
+    for depth, step in enumerate(reference.path):
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            if known.may_change:
+                return Unknown(str(reference.address))
+            raise _no_such_output(reference, depth, value) from None
+    if isinstance(value, dict) and "$secret" in value:
+        message = f"the secret output {reference} is not recorded, and could not be read again"
+        raise OperationError(message, address=str(reference.address))
+    if isinstance(value, Secret) and not value.is_resolved:
+        return Unknown(str(reference.address))
+    return comparable(value)
+
+
+def _no_such_output(reference: Reference, depth: int, value: Any) -> OperationError:
+    where = format_path(reference.path[:depth]) or "outputs"
+    names = [str(name) for name in value] if isinstance(value, dict) else []
+    wanted = str(reference.path[depth])
+    there = f"there are: {', '.join(names)}" if names else "it has none"
+    return OperationError(
+        f"{reference.address} has no output {format_path(reference.path)}",
+        code="unknown-output",
+        detail=f"in {where}: {there}",
+        suggestion=nearest(wanted, names) or there,
+    )

@@ -1,0 +1,39 @@
+"""The outputs of a tool's direct upstreams, and a digest of them that tells when to integrate again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from devstream.model.recorded import fingerprint
+from devstream.model.values import Secret, map_leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from devstream.planning.outputs import Known
+
+__all__ = ["upstream_outputs", "digest"]
+
+
+def upstream_outputs(dependencies: Iterable[Any], known: Mapping[Any, Known]) -> dict[str, Mapping[str, Any]]:
+    """Collect the outputs of direct upstreams by address; the barrier passes none."""
+    found = {}
+    for node in dependencies:
+        outputs = known[node].outputs if node in known else None
+        if outputs is not None:
+            found[str(node)] = outputs
+    return found
+
+
+def digest(upstream: Mapping[str, Mapping[str, Any]], key: bytes) -> str:
+    """Give a digest of upstream outputs; secrets count by fingerprint. Empty where there is no upstream."""
+    if not upstream:
+        return ""
+    import hashlib
+    import json
+
+    def seen(leaf: Any) -> Any:
+        return {"fingerprint": fingerprint(key, leaf.reveal())} if isinstance(leaf, Secret) else leaf
+
+    tree = map_leaves({name: dict(outputs) for name, outputs in upstream.items()}, seen)
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,102 @@
+"""Errors and warnings for people: what, the lines it is about with a caret, why, and what would be right."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devstream.errors import Severity
+from devstream.report.terminal import clean, display_width, fit, one_line, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from devstream.errors import Diagnostic, Mark
+    from devstream.report.terminal import Look
+
+__all__ = ["diagnostic_lines", "all_lines"]
+
+AT_MOST = 100
+"""So many are printed; machines get all of them by ``-o json``."""
+
+MOST_BYTES = 32 * 1024 * 1024
+
+_HIDDEN = "(hidden)"
+_SECRET_KEY = re.compile(
+    r"""(?ix) ([\w.-]* (?:passw|passphrase|token|secret|private_?key|api_?key|credential) [\w.-]* ["']? \s* : \s+)
+    (?! ["']? \s* (?: \[\[ | \$\{\{ | env: | \# | $ ) ) [^\s] .* $"""
+)
+
+
+def all_lines(diagnostics: Iterable[Diagnostic], look: Look) -> list[str]:
+    """Give the lines for several diagnostics."""
+    found = list(diagnostics)
+    lines = [line for diagnostic in found[:AT_MOST] for line in diagnostic_lines(diagnostic, look)]
+    left = len(found) - AT_MOST
+    return [*lines, f"{look.ellipsis} and {left} more (-o json lists all of them)"] if left > 0 else lines
+
+
+def diagnostic_lines(diagnostic: Diagnostic, look: Look) -> list[str]:
+    """Give the lines for one diagnostic, with up to three lines of the file it is about."""
+    word, style = (
+        ("Error", "red bold") if diagnostic.severity is Severity.ERROR else ("Warning", "yellow bold")
+    )
+    summary = one_line(diagnostic.summary)
+    subject = (
+        "" if not diagnostic.address or diagnostic.address in summary else f"{clean(diagnostic.address)}: "
+    )
+    lines = [f"{look.paint(style, f'{word}:')} {subject}{summary}"]
+    if diagnostic.mark is not None:
+        place = f"{look.place(diagnostic.mark)}:{diagnostic.mark.column}" if diagnostic.mark.line else ""
+        lines.append(f"  at {look.paint('cyan', place or clean(diagnostic.mark.file))}")
+        lines += _excerpt(diagnostic.mark, look)
+    for line in clean(diagnostic.detail).splitlines():
+        lines.append(f"  {line}")
+    if diagnostic.suggestion:
+        lines += wrap(f"{look.arrow} {clean(diagnostic.suggestion)}", look.width, "  ")
+    return lines
+
+
+def _excerpt(mark: Mark, look: Look) -> list[str]:
+    """Quote the line before, the line itself with a caret below its column, and the line after."""
+    source = _source(mark, look)
+    lines = []
+    gutter = len(str(mark.line + 1))
+    for number, text in source:
+        shown, offset = _window(text, mark.column if number == mark.line else 1, gutter, look)
+        lines.append(look.paint("dim", f"  {number:>{gutter}} | ") + shown)
+        if number == mark.line:
+            lines.append(f"  {' ' * gutter} | {' ' * offset}{look.paint('red bold', '^')}")
+    return lines
+
+
+def _source(mark: Mark, look: Look) -> list[tuple[int, str]]:
+    """Read the lines around a mark; nothing where they cannot be read."""
+    if mark.line < 1:
+        return []
+    path = Path(look.folder, mark.file)
+    try:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            return []
+        lines = (
+            path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        )
+    except OSError:
+        return []
+    first = max(mark.line - 1, 1)
+    return [
+        (number, _SECRET_KEY.sub(rf"\1{_HIDDEN}", lines[number - 1]))
+        for number in range(first, min(mark.line + 1, len(lines)) + 1)
+        if number == mark.line or lines[number - 1].strip()
+    ]
+
+
+def _window(text: str, column: int, gutter: int, look: Look) -> tuple[str, int]:
+    """Cut a source line to the room there is, around a column; give it with the caret's offset in columns."""
+    room = max(look.width - gutter - 6, 16)
+    before = clean(text[: column - 1].replace("\t", "    "))
+    behind = clean(text[column - 1 :].replace("\t", "    "))
+    if display_width(before) > room * 2 // 3:
+        before = look.ellipsis + before[-(room // 2) :]
+    return fit(before + behind, room, look.ellipsis), display_width(before)

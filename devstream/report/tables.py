@@ -1,0 +1,168 @@
+"""Tables: the summary of a run, the state, its outputs, the plugins. The only door to tabulate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from devstream.model.plan import Action, Outcome
+from devstream.model.recorded import comparable
+from devstream.report.terminal import clean, display_width, duration, fit, one_line
+from devstream.report.values import flat, is_secret, scalar, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from devstream.model.address import Address
+    from devstream.model.plan import Result, RunReport
+    from devstream.model.state import State, ToolState
+    from devstream.report.terminal import Look
+
+__all__ = ["table", "run_lines", "run_count_line", "state_lines", "output_lines"]
+
+NOTES = 3
+"""At most so many things worth knowing are shown beside a tool."""
+
+_URLS = ("url", "uri", "link", "endpoint", "path")
+_STYLES = {
+    Outcome.SUCCEEDED: "green",
+    Outcome.FAILED: "red bold",
+    Outcome.SKIPPED: "yellow",
+    Outcome.CANCELLED: "yellow",
+    Outcome.UNKNOWN: "red bold",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], look: Look) -> list[str]:
+    """Set rows out in columns; the last column is cut where the line would be too long for the stream.
+
+    On a stream too narrow for columns each row becomes a small block of its own.
+    """
+    cells = [[clean(cell) for cell in row] for row in rows]
+    fixed = [max(display_width(row[column]) for row in [head, *cells]) for column in range(len(head) - 1)]
+    room = look.width - sum(fixed) - 2 * len(fixed)
+    if room < min(12, max((display_width(row[-1]) for row in cells), default=0)):
+        return [line for row in cells for line in _block(head, row, look)]
+    from tabulate import tabulate
+
+    fitted = [[*row[:-1], fit(row[-1], room, look.ellipsis)] for row in cells]
+    text = tabulate(fitted, headers=list(head), tablefmt="plain", disable_numparse=True)
+    lines: list[str] = [line.rstrip() for line in str(text).splitlines()]
+    return [look.paint("bold", lines[0]), *lines[1:]]
+
+
+def _block(head: Sequence[str], row: Sequence[str], look: Look) -> list[str]:
+    first = fit(row[0], look.width, look.ellipsis)
+    rest = [f"  {name.lower()}: {cell}" for name, cell in zip(head[1:], row[1:], strict=True) if cell]
+    return [look.paint("bold", first), *(fit(line, look.width, look.ellipsis) for line in rest)]
+
+
+def run_lines(report: RunReport, outputs: Mapping[Address, Mapping[str, Any]], look: Look) -> list[str]:
+    """Give the summary of a run: a row for each change, with what is worth knowing of it."""
+    results = [result for result in report.results if result.action is not Action.NOOP]
+    rows = [
+        (
+            str(result.address),
+            result.action.value,
+            result.outcome.value,
+            duration(result.seconds) if result.seconds else "",
+            _note(result, outputs.get(result.address, {})),
+        )
+        for result in results
+    ]
+    if not rows:
+        return [run_count_line(report)]
+    lines = table(("tool", "action", "outcome", "time", "worth knowing"), rows, look)
+    painted = [_coloured(line, results, look) for line in lines] if look.colour else lines
+    return [*painted, "", run_count_line(report)]
+
+
+def _coloured(line: str, results: Sequence[Result], look: Look) -> str:
+    """Colour the word for the outcome in a row."""
+    for result in results:
+        if line.startswith(f"{result.address} "):
+            word = f" {result.outcome.value} "
+            return line.replace(word, f" {look.paint(_STYLES[result.outcome], result.outcome.value)} ", 1)
+    return line
+
+
+def run_count_line(report: RunReport) -> str:
+    """Give the one line that says what came of a run."""
+    counts = dict.fromkeys(Outcome, 0)
+    for result in report.results:
+        if result.action is not Action.NOOP:
+            counts[result.outcome] += 1
+    words = {Outcome.UNKNOWN: "with an unknown outcome"}
+    parts = [f"{count} {words.get(outcome, outcome.value)}" for outcome, count in counts.items() if count]
+    if report.protected:
+        parts.append(f"{len(report.protected)} protected and left in place")
+    stopped = "Stopped" if report.signal else "Done"
+    return (
+        f"{stopped} in {duration(report.seconds)}: {', '.join(parts) or 'the state was brought up to date'}."
+    )
+
+
+def _note(result: Result, outputs: Mapping[str, Any]) -> str:
+    """Say what is worth knowing: the error, the cause, or what the plugin reports and where the thing is."""
+    if result.error is not None:
+        return one_line(result.error.summary)
+    if result.cause is not None:
+        return f"because of {result.cause}"
+    known = [f"{name}: {_bare(value)}" for name, value in flat(result.info).items() if _is_note(value)]
+    places = [f"{name}: {_bare(value)}" for name, value in flat(outputs).items() if _is_place(name, value)]
+    return ", ".join(dict.fromkeys([*known, *places][:NOTES]))
+
+
+def _is_note(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not is_secret(value) and 0 < len(str(value)) <= 60
+
+
+def _is_place(name: str, value: Any) -> bool:
+    return isinstance(value, str) and not is_secret(value) and bool(value) and name.lower().endswith(_URLS)
+
+
+def _bare(value: Any) -> str:
+    return one_line(value) if isinstance(value, str) else scalar(value)
+
+
+def state_lines(state: State, look: Look) -> list[str]:
+    """Give the recorded tools as a table, unfinished operations marked."""
+    rows = []
+    for address, tool in state.tools.items():
+        rows.append((str(address), _condition(state, tool), tool.app or "", tool.updated, _provider(tool)))
+    for address, opened in state.open_operations.items():
+        if address not in state.tools:
+            rows.append((str(address), f"unfinished {opened.begin.action.value}", "", "", ""))
+    return (
+        table(("tool", "state", "app", "updated", "plugin"), rows, look) if rows else ["Nothing is recorded."]
+    )
+
+
+def _condition(state: State, tool: ToolState) -> str:
+    opened = state.open_operations.get(tool.address)
+    if opened is not None:
+        return f"unfinished {opened.begin.action.value}"
+    words = [
+        word
+        for word, holds in (
+            ("tainted", tool.tainted),
+            ("not integrated", not tool.integrated),
+            ("adopted", tool.adopted),
+            ("protected", tool.protect),
+        )
+        if holds
+    ]
+    return ", ".join(words) or "ok"
+
+
+def _provider(tool: ToolState) -> str:
+    return f"{tool.plugin} {tool.plugin_version}".strip()
+
+
+def output_lines(tools: Mapping[Address, ToolState], look: Look) -> list[str]:
+    """Give the recorded outputs as a table, one row each."""
+    rows = [
+        (str(address), name, value if isinstance(value, str) and not is_secret(value) else shown(value))
+        for address, tool in tools.items()
+        for name, value in flat(comparable(dict(tool.outputs))).items()
+    ]
+    return table(("tool", "output", "value"), rows, look) if rows else ["There are no outputs."]

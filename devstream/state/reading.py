@@ -1,0 +1,182 @@
+"""From the bytes of a head to a `Fold`: checks every digest, follows blobs, starts over when overtaken.
+
+Readers need no lease. A blob that is missing while the head has moved on was cleared away by a later run: start
+over. A blob that is missing while the head stands still is damage.
+"""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from devstream.errors import StateDamagedError, StateError
+from devstream.model.address import Address
+from devstream.model.state import OpenOperation, State
+from devstream.state.codec import holder_from_json, record_from_json, tool_from_json
+from devstream.state.fold import Fold
+from devstream.state.head import HeadDocument, digest, is_sealed
+from devstream.state.migrations import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from devstream.model.state import Begin
+    from devstream.state.backend import Head, StateBackend
+    from devstream.state.head import Blob
+
+__all__ = ["Loaded", "load", "decode_head", "folded", "state_of"]
+
+_ATTEMPTS = 100
+
+
+class Loaded(NamedTuple):
+    """What a head and its blobs say."""
+
+    document: HeadDocument
+    version: str
+    fold: Fold
+
+
+class _Overtaken(Exception):
+    """A blob is missing, and the head has moved on."""
+
+
+def load(backend: StateBackend) -> Loaded | None:
+    """Read the whole state; None where there is none yet.
+
+    Raises:
+        StateDamagedError, StateForeignError: it cannot be used as it is.
+        StateUnreachableError: the backend does not answer.
+    """
+    for _ in range(_ATTEMPTS):
+        head = backend.read_head()
+        if head is None:
+            return None
+        document = decode_head(head.data, backend.location)
+        try:
+            with _collector_paused():
+                return Loaded(document, head.version, folded(document, _Blobs(backend, head)))
+        except _Overtaken:
+            continue
+    message = f"the state {backend.location} changes faster than it can be read"
+    raise StateError(message, suggestion="try again")
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Nothing of what is read is garbage: looking for cycles among it takes longer than reading it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def decode_head(data: bytes, location: str) -> HeadDocument:
+    """Read a head.
+
+    Raises:
+        StateDamagedError, StateForeignError: see `devstream.state.recognise`.
+        StateError: the state was moved elsewhere.
+    """
+    if not is_sealed(data):
+        from devstream.state.recognise import explain
+
+        raise explain(data, location)
+    document = _convert(migrate(msgspec.json.decode(data), f"the state {location}"), location)
+    if document.moved_to:
+        message = f"the state {location} was moved to {document.moved_to}"
+        raise StateError(message, code="state-moved", suggestion=f"use --state {document.moved_to}")
+    return document
+
+
+def _convert(plain: dict[str, Any], location: str) -> HeadDocument:
+    try:
+        return msgspec.convert(plain, HeadDocument)
+    except msgspec.ValidationError as error:
+        raise StateDamagedError(f"the state {location} is not one: {error}") from error
+
+
+class _Blobs:
+    """Reads the blobs that one head names."""
+
+    def __init__(self, backend: StateBackend, head: Head) -> None:
+        self._backend = backend
+        self._head = head
+
+    @property
+    def location(self) -> str:
+        return self._backend.location
+
+    def get(self, blob: Blob) -> dict[str, Any]:
+        data = self._backend.get_blob(blob.name)
+        if data is None:
+            self._missing(blob)
+        if data is None or digest(data) != blob.sha256:
+            what = "is missing" if data is None else "is not what was written (its digest differs)"
+            raise StateDamagedError(
+                f"the state {self.location} is damaged: its part {blob.name} {what}",
+                suggestion=f"put the part back beside {self.location} from a backup",
+            )
+        where = f"the part {blob.name} of the state {self.location}"
+        plain: dict[str, Any] = msgspec.json.decode(data)
+        return migrate(plain, where)
+
+    def _missing(self, blob: Blob) -> None:
+        now = self._backend.read_head()
+        if now is None or now.version != self._head.version:
+            raise _Overtaken(blob.name)
+
+
+def folded(document: HeadDocument, blobs: _Blobs) -> Fold:
+    """Fold the snapshot, the segments and the inline records of a head.
+
+    Raises:
+        StateDamagedError: a part is missing or is not what was written.
+    """
+    snapshot = document.snapshot
+    plain = snapshot.state if snapshot.blob is None else blobs.get(snapshot.blob)["state"]
+    try:
+        fold = _fold_of(plain)
+        for segment in document.segments:
+            _apply(fold, blobs.get(segment)["records"])
+        _apply(fold, document.records)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        message = f"the state {blobs.location} holds something that cannot be read: {error!r}"
+        raise StateDamagedError(message) from error
+    return fold
+
+
+def _fold_of(plain: dict[str, Any]) -> Fold:
+    tools = [tool_from_json(Address.parse(name), entry) for name, entry in plain["tools"].items()]
+    begins = [record_from_json(entry) for entry in plain.get("open", ())]
+    last_run: Any = record_from_json(plain["last_run"]) if plain.get("last_run") else None
+    return Fold(tools, [OpenOperation(_as_begin(begin)) for begin in begins], last_run)
+
+
+def _as_begin(record: Any) -> Begin:
+    begin: Begin = record
+    return begin
+
+
+def _apply(fold: Fold, records: Iterable[dict[str, Any]]) -> None:
+    for plain in records:
+        fold.apply(record_from_json(plain))
+
+
+def state_of(document: HeadDocument, fold: Fold) -> State:
+    """Give the state as it is folded so far; later records do not change what was given."""
+    return State(
+        lineage=document.lineage,
+        serial=document.serial,
+        hmac_key=bytes.fromhex(document.hmac_key),
+        tools=dict(fold.tools),
+        open_operations=dict(fold.open_operations),
+        last_run=fold.last_run,
+        lease=holder_from_json(document.lease) if document.lease else None,
+    )
