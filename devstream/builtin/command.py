@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import DecodeError, Meta, Struct, json
@@ -18,7 +20,6 @@ from devstream.api import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import TypeAlias
 
     from devstream.api import CompletedCommand, Context, Outputs, Tool, ToolState
@@ -32,9 +33,9 @@ _STDOUT_LIMIT = 1 << 20
 _SHOWN_BYTES = 80
 _SHOWN_LINES = 20
 
-_Word: TypeAlias = "Annotated[str, Meta(pattern=r'^[^\\x00]*$')]"
-_Name: TypeAlias = "Annotated[str, Meta(pattern=r'^[^=\\x00]+$')]"
-_Argv: TypeAlias = "Annotated[list[_Word], Meta(min_length=1)]"
+_Word: TypeAlias = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
+_Name: TypeAlias = Annotated[str, Meta(pattern=r"^[^=\x00]+$")]
+_Argv: TypeAlias = Annotated[list[_Word], Meta(min_length=1)]
 
 
 class CommandOptions(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -59,7 +60,8 @@ class CommandOptions(Struct, rename="camel", forbid_unknown_fields=True, frozen=
         Any, option("Any value; the commands get it on standard input with the other options.")
     ] = None
     timeout: Annotated[
-        float | None, Meta(gt=0), option("How long one command may take, in seconds.", record_only=True)
+        Annotated[float, Meta(gt=0)] | None,
+        option("How long one command may take, in seconds.", record_only=True),
     ] = None
     stdout: Annotated[
         Literal["json", "log"],
@@ -77,7 +79,7 @@ def _traits(options: Mapping[str, Any]) -> Traits:
         can_update=bool(options.get("update")),
         can_delete=bool(options.get("delete")),
         can_integrate=bool(options.get("integrate")),
-        repeatable=options.get("repeatable") is True,
+        repeatable=str(options.get("repeatable")).casefold() in ("true", "yes", "on"),
     )
 
 
@@ -133,54 +135,52 @@ def _changed(call: _Call) -> ResourceStatus:
     return call.status(call.run())
 
 
+@dataclass(frozen=True, slots=True)
 class _Call:
     """One command of one tool: what it gets, and what is made of its answer."""
 
-    def __init__(
-        self,
-        hook: str,
-        argv: list[str],
-        tool: Tool,
-        context: Context,
-        recorded: ToolState | ResourceStatus | None,
-        upstream: Mapping[str, Any],
-    ) -> None:
-        self._hook = hook
-        self._argv = argv
-        self._tool = tool
-        self._context = context
-        self._input = {
-            "options": _revealed(tool.raw_options),
-            "recorded": None if recorded is None else _revealed(_entry(recorded)),
-            "upstream": {str(address): _revealed(outputs) for address, outputs in upstream.items()},
-        }
+    hook: str
+    argv: list[str]
+    tool: Tool
+    context: Context
+    recorded: ToolState | ResourceStatus | None
+    upstream: Mapping[str, Any]
+
+    @property
+    def _input(self) -> str:
+        """What it gets on standard input."""
+        return json.encode(
+            {
+                "options": _revealed(self.tool.raw_options),
+                "recorded": None if self.recorded is None else _revealed(_entry(self.recorded)),
+                "upstream": {str(address): _revealed(outputs) for address, outputs in self.upstream.items()},
+            }
+        ).decode()
 
     def run(self, *, reads: bool = False) -> CompletedCommand:
         """Run it to its end; a status other than 0 is for the caller to judge."""
-        options: CommandOptions = self._tool.options
-        folder = self._context.folder
+        options: CommandOptions = self.tool.options
+        folder = self.context.folder
         variables = {name: value.reveal() for name, value in (options.env or {}).items()}
-        completed = self._context.run(
-            self._argv,
+        return self.context.run(
+            self.argv,
             reads=reads,
-            input=json.encode(self._input).decode(),
+            input=self._input,
             env={
                 **variables,
-                "DEVSTREAM_ADDRESS": str(self._context.address),
-                "DEVSTREAM_OP_ID": self._context.op_id,
+                "DEVSTREAM_ADDRESS": str(self.context.address),
+                "DEVSTREAM_OP_ID": self.context.op_id,
             },
             cwd=folder / options.cwd if options.cwd else folder,
             timeout=options.timeout,
             check=False,
             stdout_limit=_STDOUT_LIMIT,
         )
-        self.log(completed.stderr)
-        return completed
 
     def log(self, text: str) -> None:
         """Pass on what the command logged."""
         for line in text.splitlines():
-            self._context.log.info(line)
+            self.context.log.info(line)
 
     def check(self, completed: CompletedCommand) -> None:
         """Make sure that the command succeeded.
@@ -191,7 +191,7 @@ class _Call:
         if completed.returncode == 0:
             return
         how = f"with status {completed.returncode}" if completed.returncode > 0 else "by a signal"
-        message = f'the command of "{self._hook}" ended {how}: {self._argv[0]}'
+        message = f'the command of "{self.hook}" ended {how}: {self.argv[0]}'
         lines = completed.stderr.splitlines()[-_SHOWN_LINES:]
         raise OperationError(message, code="command-failed", detail="\n".join(lines))
 
@@ -202,7 +202,7 @@ class _Call:
             OperationError: it failed, or what it wrote is not one JSON object.
         """
         self.check(completed)
-        if self._tool.options.stdout == "log":
+        if self.tool.options.stdout == "log":
             self.log(completed.stdout)
             return ResourceStatus()
         if not completed.stdout.strip():
@@ -219,7 +219,7 @@ class _Call:
             answer = None
         if not isinstance(answer, dict):
             raise OperationError(
-                f'the command of "{self._hook}" succeeded, but its standard output is not one JSON object',
+                f'the command of "{self.hook}" succeeded, but its standard output is not one JSON object',
                 code="command-output",
                 detail=f"it begins with: {stdout[:_SHOWN_BYTES]!r}",
                 suggestion="print logs to stderr, or set `stdout: log`",
@@ -231,7 +231,7 @@ class _Call:
         part = answer.pop(key, None)
         if part is None or isinstance(part, dict):
             return part
-        message = f'the command of "{self._hook}" succeeded, but "{key}" in its output is not a JSON object'
+        message = f'the command of "{self.hook}" succeeded, but "{key}" in its output is not a JSON object'
         raise OperationError(message, code="command-output")
 
 
@@ -250,6 +250,6 @@ def _revealed(value: Any) -> Any:
         return value.reveal()
     if isinstance(value, list | tuple):
         return [_revealed(item) for item in value]
-    if hasattr(value, "items"):
+    if isinstance(value, Mapping):
         return {str(key): _revealed(item) for key, item in value.items()}
     return value

@@ -43,7 +43,7 @@ class FileOptions(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tru
         default_factory=dict
     )
     mode: Annotated[
-        str, Meta(pattern=r"^0?[0-7]{3}$"), option('Its permissions, octal and in quotes: "0644".')
+        str, Meta(pattern=r"^0?[0-7]{3,4}$"), option('Its permissions, octal and in quotes: "0644".')
     ] = "0644"
 
     def __post_init__(self) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from devstream.config.tree import Node
     from devstream.config.variables import Variables
     from devstream.errors import Mark
-    from devstream.model.app import Treatment
 
 __all__ = ["REPO_KEYS", "read_apps", "read_templates"]
 

@@ -64,9 +64,8 @@ def closing(text: str, start: int, limit: int) -> int | End:
         elif sign in "])}" and open_brackets:
             if open_brackets.pop() != sign:
                 return End.UNBALANCED
-        elif sign in "])},":
-            if not open_brackets:
-                return _outside(text, stop.start(), sign)
+        elif sign in "])}," and not open_brackets:
+            return _outside(text, stop.start(), sign)
     return End.LINE
 
 

@@ -12,34 +12,30 @@ and all three wait for ``tools:``, unless the app has a ``dependsOn`` of its own
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from devstream.config.check import Problems, in_file_order
 from devstream.config.links import check_links
-from devstream.config.names import is_instance_id
-from devstream.config.origins import LayeredOrigins, VariablePlace, Written, place_of
-from devstream.config.shape import Shape
+from devstream.config.names import dependency_place, is_instance_id
+from devstream.config.origins import LayeredOrigins, TreeOrigins, Written, place_of
+from devstream.config.placement import ImageRepo, image_repo_of, place_options, repo_layer, with_defaults
+from devstream.config.shape import Shape, shape_of
 from devstream.config.source import check_loose
-from devstream.config.template import render
 from devstream.config.tools import tool_instance
-from devstream.config.tree import Map
-from devstream.errors import ConfigError, DevstreamError, PluginError, nearest
+from devstream.config.uses import Use, app_variables, use_of
+from devstream.errors import DevstreamError, PluginError
 from devstream.model.address import Address
-from devstream.model.app import Treatment
 from devstream.model.origin import Origin
-from devstream.model.schema import AppDefaults
-from devstream.model.values import Unknown, map_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from devstream.config.model import Config
     from devstream.config.variables import Variables
     from devstream.errors import Diagnostic, Mark
-    from devstream.model.app import App, Pipeline, PipelineTemplate
+    from devstream.model.app import App, Pipeline
     from devstream.model.schema import ToolSchema
     from devstream.model.tool import ToolInstance
-    from devstream.model.values import Path
 
 __all__ = ["Expansion", "expand"]
 
@@ -95,35 +91,16 @@ def _check_files(tools: tuple[ToolInstance, ...], config: Config, problems: Prob
 
 
 class _Known(NamedTuple):
-    """What is known once for all pipelines of an app."""
+    """What is known at one point of an app's expansion.
 
-    app: App
+    Attributes:
+        after: what the next tool waits for.
+        image_repo: the ``imageRepo`` of the pipelines so far.
+    """
+
     variables: Variables
-    first: tuple[Address, ...]
-    image_repo: _ImageRepo | None = None
-
-
-class _ImageRepo(NamedTuple):
-    """The ``imageRepo`` of an earlier pipeline, and where it was written."""
-
-    value: dict[str, Any]
-    layers: tuple[tuple[Path, Written], ...]
-
-
-class _Use(NamedTuple):
-    """One ci or cd item with its template, if it has one, and its options as both say."""
-
-    pipeline: Pipeline
-    template: PipelineTemplate | None
-    tool: str
-    options: dict[str, Any]
-    own: Written
-    shared: Written | None
-
-    def layers(self, *prefix: str, within: Path = ()) -> tuple[tuple[Path, Written], ...]:
-        """Give the places of the options for `LayeredOrigins`, as put at ``prefix``."""
-        written = [self.own] if self.shared is None else [self.own, self.shared]
-        return tuple((prefix, part._replace(within=(*part.within, *within))) for part in written)
+    after: tuple[Address, ...]
+    image_repo: ImageRepo | None = None
 
 
 class _Expander:
@@ -139,88 +116,55 @@ class _Expander:
         self._schema_of = schema_of
         self._problems = problems
         self._schemas: dict[str, tuple[ToolSchema | None, Shape]] = {}
-        self._apps = {app.name: app for app in config.apps}
+        self._sources = {app.name: app.source for app in config.apps}
+
+    def place_of_dependency(self, tool: ToolInstance, address: Address) -> Mark | None:
+        """Give the place where a tool's ``dependsOn``, or its app's, names an address."""
+        if isinstance(tool.origins, TreeOrigins):
+            return dependency_place(tool.origins.written.node, address)
+        return dependency_place(self._sources.get(tool.app or ""), address)
 
     def expand(self, app: App) -> list[ToolInstance]:
         """Give the tools of one app, in the order they are to be made."""
-        known = _Known(app, _app_variables(app, self._config.variables), app.depends_on or ())
+        known = _Known(app_variables(app, self._config.variables), app.depends_on or ())
         tools: list[ToolInstance] = []
         if app.repo_template is not None:
-            tools.append(_scaffolding(known))
-            known = known._replace(first=(*known.first, tools[0].address))
-        ids: dict[Address, Pipeline] = {}
+            tools.append(_scaffolding(app, known))
+            known = known._replace(after=(*known.after, tools[0].address))
+        taken: dict[Address, Pipeline] = {}
         for kind in ("ci", "cd"):
-            made, known = self._expand_kind(kind, known, ids)
+            made, known = self._expand_kind(kind, app, known, taken)
             tools += made
-            known = known._replace(first=(*known.first, *(tool.address for tool in made)))
+            known = known._replace(after=(*known.after, *(tool.address for tool in made)))
         return tools
 
     def _expand_kind(
-        self, kind: str, known: _Known, ids: dict[Address, Pipeline]
+        self, kind: str, app: App, known: _Known, taken: dict[Address, Pipeline]
     ) -> tuple[list[ToolInstance], _Known]:
         """Give the tools of an app's ``ci`` or ``cd``, and what is known after them."""
         tools: list[ToolInstance] = []
-        for pipeline in known.app.pipelines:
-            use = self._use(pipeline, known) if pipeline.kind == kind else None
-            address = self._address(use, known.app, ids) if use else None
-            if use is None or address is None:
+        outer, templates = self._config.variables, self._config.pipeline_templates
+        for pipeline in app.pipelines:
+            if pipeline.kind != kind:
                 continue
-            tools.append(self._tool(use, address, known))
-            if isinstance(use.options.get("imageRepo"), dict):
-                repo = _ImageRepo(use.options["imageRepo"], use.layers("imageRepo", within=("imageRepo",)))
-                known = known._replace(image_repo=repo)
+            use = use_of(
+                pipeline,
+                app=app,
+                known=known.variables,
+                outer=outer,
+                templates=templates,
+                problems=self._problems,
+            )
+            address = self._address(use, app, taken) if use else None
+            if use and address:
+                tools.append(self._tool(use, address, app, known))
+                known = known._replace(image_repo=image_repo_of(use, known.image_repo))
         return tools, known
 
-    def _use(self, pipeline: Pipeline, known: _Known) -> _Use | None:
-        """Look up an item's template and render both with the item's variables."""
-        template = self._template(pipeline) if pipeline.template else None
-        if pipeline.template and template is None:
-            return None
-        places = {
-            name: VariablePlace(f"vars.{name}", _map_at(pipeline.source, "vars"), name, self._config.variables.places)
-            for name in pipeline.vars
-        }
-        variables = known.variables.with_values(pipeline.vars, places)
-        trail = (f"app {known.app.name}",)
-        own = Written(pipeline.source, variables.places, trail, ("options",))
-        shared = (
-            Written(template.source, variables.places, (*trail, f"pipelineTemplate {template.name}"), ("options",))
-            if template
-            else None
-        )
-        options = self._options(pipeline, variables)
-        if template:
-            options = _merged(self._options(template, variables), options)
-        return _Use(pipeline, template, template.type if template else pipeline.type or "", options, own, shared)
-
-    def _template(self, pipeline: Pipeline) -> PipelineTemplate | None:
-        templates = self._config.pipeline_templates
-        name = pipeline.template or ""
-        if name not in templates:
-            self._problems.error(
-                f'there is no pipeline template "{name}"',
-                "unknown-template",
-                place_of(pipeline.source, ("templateName",)),
-                suggestion=nearest(name, templates) or "add it to pipelineTemplates",
-            )
-        return templates.get(name)
-
-    def _options(self, written: Pipeline | PipelineTemplate, variables: Variables) -> dict[str, Any]:
-        """Render options as written; what is no mapping is noted."""
-        options = render(written.options, variables.scope)
-        if isinstance(options, dict):
-            return options
-        if options is not None and not isinstance(options, Unknown):
-            self._problems.error(
-                "options must be a mapping", "wrong-type", place_of(written.source, ("options",))
-            )
-        return {}
-
-    def _address(self, use: _Use, app: App, ids: dict[Address, Pipeline]) -> Address | None:
-        """Give the address of a ci or cd item; two of one type need names."""
+    def _address(self, use: Use, app: App, taken: dict[Address, Pipeline]) -> Address | None:
+        """Give the address of a ci or cd item; None where it cannot have it, which is noted."""
         name = use.pipeline.name
         address = Address(use.tool, f"{app.name}-{name}" if name else app.name)
-        mark = use.pipeline.origin.mark
         if not is_instance_id(address.instance_id):
             self._problems.error(
                 f'the name "{name}" makes the instanceID "{address.instance_id}", which is not allowed',
@@ -229,46 +173,83 @@ class _Expander:
                 suggestion='lower-case letters, digits, "-" and ".", at most 253 together',
             )
             return None
-        first = ids.setdefault(address, use.pipeline)
-        if first is not use.pipeline:
-            self._problems.error(
-                f'the app "{app.name}" has two {use.tool} {"called " + name if name else "without a name"}',
-                "duplicate-pipeline",
-                mark,
-                detail=f"first at {first.origin.mark}",
-                suggestion=f"tell them apart: name: {_proposal(use.pipeline, name)}",
-            )
-            return None
-        return address
+        first = taken.setdefault(address, use.pipeline)
+        if first is use.pipeline:
+            return address
+        self._problems.error(
+            f'the app "{app.name}" has two {use.tool} {f"called {name}" if name else "without a name"}',
+            "duplicate-pipeline",
+            use.pipeline.origin.mark,
+            detail=f"first at {first.origin.mark}",
+            suggestion=f"tell them apart, for example by name: {_proposal(use.pipeline, app)}",
+        )
+        return None
 
-    def _tool(self, use: _Use, address: Address, known: _Known) -> ToolInstance:
+    def _tool(self, use: Use, address: Address, app: App, known: _Known) -> ToolInstance:
         """Make the tool of one ci or cd item."""
-        app = known.app
         schema, shape = self._schema(use)
-        options, layers = _placed(use, shape, known)
-        options = self._with_defaults(schema, options, use, known)
+        placed = place_options(use, app, shape, known.image_repo, known.variables.places)
         treatment = use.pipeline.treatment
         if use.template:
             treatment = treatment.over(use.template.treatment)
+        origin = Origin(use.pipeline.origin.mark, (f"app {app.name}",))
         return tool_instance(
             address,
-            options,
+            self._with_defaults(schema, placed.options, use, app, known),
             treatment.over(app.treatment),
-            origin=Origin(use.pipeline.origin.mark, (f"app {app.name}",)),
-            origins=LayeredOrigins(layers, Origin(use.pipeline.origin.mark, (f"app {app.name}",))),
-            depends_on=known.first,
+            origin=origin,
+            origins=LayeredOrigins(placed.layers, origin),
+            depends_on=known.after,
             after_tools=app.depends_on is None,
             app=app.name,
         )
 
-    def _schema(self, use: _Use) -> tuple[ToolSchema | None, Shape]:
+    def _schema(self, use: Use) -> tuple[ToolSchema | None, Shape]:
         """Ask for the schema of a tool, once; a plugin that is missing is noted."""
         if use.tool not in self._schemas:
-            written = use.template.source if use.template else use.pipeline.source
             try:
-                schema = self._schema_of(use.tool, place_of(written, ("type",)))
+                schema = self._schema_of(use.tool, use.mark_of_type)
             except PluginError as error:
                 self._problems.errors += error.diagnostics
                 schema = None
             self._schemas[use.tool] = (schema, shape_of(schema))
         return self._schemas[use.tool]
+
+    def _with_defaults(
+        self, schema: ToolSchema | None, options: dict[str, object], use: Use, app: App, known: _Known
+    ) -> dict[str, object]:
+        try:
+            return with_defaults(schema, options, use, app, known.image_repo)
+        except DevstreamError as error:
+            self._problems.errors += error.diagnostics
+            return options
+
+
+def _proposal(pipeline: Pipeline, app: App) -> str:
+    """Propose a name for an item that has none of its own, and that no other item has."""
+    used = {other.name for other in app.pipelines}
+    wanted = pipeline.template or f"{pipeline.type}-2"
+    return wanted if wanted not in used else f"{wanted}-2"
+
+
+def _scaffolding(app: App, known: _Known) -> ToolInstance:
+    """Make the tool that makes an app's repository from its template."""
+    trail, places = (f"app {app.name}",), known.variables.places
+    options = {"destinationRepo": dict(app.repo), "sourceRepo": dict(app.repo_template or {})}
+    layers = [
+        repo_layer(app, places, "destinationRepo"),
+        (("sourceRepo",), Written(app.source, places, trail, ("repoTemplate",))),
+    ]
+    if app.template_vars is not None:
+        options["vars"] = app.template_vars
+        layers.append((("vars",), Written(app.source, places, trail, ("repoTemplate", "vars"))))
+    return tool_instance(
+        Address(SCAFFOLDING, app.name),
+        options,
+        app.treatment,
+        origin=Origin(app.origin.mark, trail),
+        origins=LayeredOrigins(tuple(layers), Origin(app.origin.mark, trail)),
+        depends_on=known.after,
+        after_tools=app.depends_on is None,
+        app=app.name,
+    )

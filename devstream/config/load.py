@@ -113,7 +113,7 @@ class _Loader:
 
     def _add_old_files(self, sections: Sections, found: ConfigFiles) -> None:
         """Read what ``config.varFile`` and ``config.toolFile`` of older versions name."""
-        written = sections.config or {}
+        written: Mapping[str, object] = sections.config or {}
         for key in ("varFile", "toolFile"):
             name = written.get(key)
             path = found.folder / name if isinstance(name, str) and name else None

@@ -25,17 +25,17 @@ class Item(NamedTuple):
     """One item of a section's list, where it is written."""
 
     container: Seq
-    index: int
+    at: int
 
     @property
     def node(self) -> Node:
         """The item as written."""
-        return self.container[self.index]
+        return self.container[self.at]
 
     @property
     def mark(self) -> Mark:
         """Where it is written."""
-        return mark_of(self.container, self.index)
+        return mark_of(self.container, self.at)
 
 
 @dataclass(slots=True)

@@ -76,7 +76,7 @@ def _follow(written: Written, path: Path) -> _Found:
         if inner is None:
             break
         container, key = inner
-        mark, node, depth = mark_of(container, key), container[key], depth + 1  # type: ignore[index, call-overload]  # _step checked it
+        mark, node, depth = mark_of(container, key), container[key], depth + 1  # type: ignore[index]  # _step checked it
     found = _Found(depth - len(written.within), mark, written.trail)
     return _through(node, written, found, full[depth:]) if isinstance(node, Template) else found
 
@@ -94,18 +94,19 @@ def _own_mark(node: Node) -> Mark | None:
 
 
 def _through(template: Template, written: Written, found: _Found, rest: Path) -> _Found:
-    """Name what a leaf that is one expression as a whole takes its value from."""
-    part = template.parts[0]
-    if len(template.parts) != 1 or isinstance(part, str):
-        return found
-    if isinstance(part, Env):
-        return found._replace(trail=(*found.trail, f"env {part.variable}"))
-    if not isinstance(part, Name) or part.path[0] not in written.places:
-        return found
-    place = written.places[part.path[0]]
-    inside = _follow(Written(place.node, place.places or {}), (*part.path[1:], *rest))
-    reached = found.depth + max(0, inside.depth - len(part.path) + 1)
-    return _Found(reached, found.mark, (*found.trail, str(place), *inside.trail))
+    """Name what a template takes its value from, and go on into a variable that is the whole leaf."""
+    trail = found.trail
+    for part in template.parts:
+        if isinstance(part, Env):
+            trail = (*trail, f"env {part.variable}")
+        elif isinstance(part, Name) and part.path[0] in written.places:
+            place = written.places[part.path[0]]
+            inside = _follow(Written(place.node, place.places or {}), (*part.path[1:], *rest))
+            trail = (*trail, str(place), *inside.trail)
+            if len(template.parts) == 1:
+                reached = found.depth + max(0, inside.depth - len(part.path) + 1)
+                return _Found(reached, found.mark, trail)
+    return _Found(found.depth, found.mark, tuple(dict.fromkeys(trail)))
 
 
 @dataclass(frozen=True, slots=True)

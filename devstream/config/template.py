@@ -1,37 +1,388 @@
-"""Rendering."""
+"""Render trees: templates become values, secrets, references, or UNKNOWN.
+
+Variables resolve through each other lazily, in any order. Every mistake is collected, with its place.
+"""
 
 from __future__ import annotations
-from typing import TYPE_CHECKING, Any
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from devstream.config.joining import LARGEST_TOTAL, LARGEST_VALUE, TooDeep, TooLarge, copied, joined, measure
+from devstream.config.scalars import typed
+from devstream.config.scan import RAW_HINT
+from devstream.config.tree import Env, Expression, Map, Name, Ref, Seq, Template, Text
+from devstream.errors import Diagnostic, Severity, nearest
+from devstream.model.recorded import parse_reference
+from devstream.model.values import Secret, SecretRef, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from devstream.config.tree import Node
-    from devstream.errors import Diagnostic
+
+    from devstream.config.expressions import Expressions
+    from devstream.config.tree import Node, Part, Source
     from devstream.model.values import Value
 
-__all__ = ["Scope", "render"]
+__all__ = ["Scope", "Place", "Missing", "Refusal", "render"]
+
+MOST_STEPS = 50
+"""How many variables may stand between a value and the last one it depends on."""
+
+
+class Place(NamedTuple):
+    """A character of a source."""
+
+    source: Source
+    offset: int
+
+    def __str__(self) -> str:
+        return str(self.source.mark(self.offset))
+
+
+class Refusal(Exception):
+    """A template cannot be rendered; ``diagnostic`` is None where that has been reported already."""
+
+    def __init__(self, diagnostic: Diagnostic | None) -> None:
+        super().__init__(str(diagnostic))
+        self.diagnostic = diagnostic
+
+    @classmethod
+    def at(cls, place: Place, summary: str, code: str, suggestion: str = "", detail: str = "") -> Refusal:
+        """Make one with a place."""
+        mark = place.source.mark(place.offset)
+        return cls(Diagnostic(summary, code, mark=mark, suggestion=suggestion, detail=detail))
+
+
+class Missing(Refusal):
+    """A name, key or environment variable is not there; the filter ``default`` mends that.
+
+    ``unset`` names the environment variable, where it is one: that may be set later.
+    """
+
+    unset: str = ""
+
+
+class _Step(NamedTuple):
+    """A variable that is being rendered, and the place that asked for it."""
+
+    path: tuple[str, ...]
+    place: Place
+
+
+class _Shared:
+    """What a scope and all scopes made from it have in common."""
+
+    def __init__(self, env: Callable[[str], str | None], *, offline: bool) -> None:
+        self.env = env
+        self.offline = offline
+        self.errors: list[Diagnostic] = []
+        self.warnings: list[Diagnostic] = []
+        self.steps: list[_Step] = []
+        self.total = 0
+        self._seen: set[Diagnostic] = set()
+        self._expressions: Expressions | None = None
+
+    @property
+    def expressions(self) -> Expressions:
+        """What evaluates expressions; it comes with a large library, hence only where one is met."""
+        if self._expressions is None:
+            from devstream.config.expressions import Expressions
+
+            self._expressions = Expressions()
+        return self._expressions
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Report something once, however often it is met."""
+        if diagnostic not in self._seen:
+            self._seen.add(diagnostic)
+            (self.errors if diagnostic.severity is Severity.ERROR else self.warnings).append(diagnostic)
+
+
+class _Failed:
+    """Remembered for a variable whose mistakes have been reported."""
+
+
+_FAILED = _Failed()
 
 
 class Scope:
-    """variables: name -> Node (rendered lazily, in this scope) or a rendered Value or tree.Text (from --var/env) or Secret.
-    errors / warnings are shared with scopes made by `extend`."""
+    """The names that templates may use.
 
-    errors: list[Diagnostic]
-    warnings: list[Diagnostic]
+    Args:
+        variables: per name a node (rendered when first used, in this scope), a rendered value, a `Text` from
+            outside the files, or a secret.
+        env: gives an environment variable, None where it is not set.
+        offline: an unset environment variable is UNKNOWN with a warning instead of an error.
+
+    Attributes:
+        errors: every mistake found while rendering; shared with the scopes made by `extend`.
+        warnings: the same.
+    """
 
     def __init__(
         self, variables: Mapping[str, Any], env: Callable[[str], str | None], *, offline: bool = False
     ) -> None:
-        raise NotImplementedError
-
-    def extend(self, variables: Mapping[str, Any]) -> Scope:
-        """A scope with more names; they win over this one's. Nodes among them are rendered in THIS (outer) scope, so `name: [[ name ]]-x` works."""
-        raise NotImplementedError
+        self._variables = variables
+        self._shared = _Shared(env, offline=offline)
+        self._outer: Scope | None = None
+        self._values: dict[tuple[str, ...], Value | _Failed] = {}
 
     @property
-    def names(self) -> frozenset[str]: ...
+    def errors(self) -> list[Diagnostic]:
+        """Every mistake found while rendering, each once."""
+        return self._shared.errors
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        """Every warning found while rendering, each once."""
+        return self._shared.warnings
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All variables, those of outer scopes too."""
+        return frozenset(self._variables) | (self._outer.names if self._outer else frozenset())
+
+    def extend(self, variables: Mapping[str, Any]) -> Scope:
+        """Give a scope with more names, which win over this one's.
+
+        Nodes among them are rendered in *this* scope, so that ``name: "[[ name ]]-x"`` means the outer name.
+        """
+        inner = Scope(variables, self._shared.env, offline=self._shared.offline)
+        inner._shared = self._shared
+        inner._outer = self
+        return inner
+
+    def lookup(self, path: tuple[str, ...], place: Place) -> Value:
+        """Give the value of a variable, or of something in it.
+
+        Raises:
+            Missing: there is none.
+            Refusal: it cannot be rendered, or refers to itself.
+        """
+        name = path[0]
+        if name not in self._variables:
+            if self._outer is None:
+                raise _unknown(name, self.names, place)
+            return self._outer.lookup(path, place) if self._outer._knows(name) else self._unknown(name, place)
+        node = self._variables[name]
+        for index in range(1, len(path)):
+            if not isinstance(node, Map) or node.templates:
+                return _descend(self._value(path[:index], node, place), path, index, place)
+            if path[index] not in node:
+                raise _no_key(path, index, node, place)
+            node = node[path[index]]
+        return self._value(path, node, place)
+
+    def _knows(self, name: str) -> bool:
+        return name in self._variables or (self._outer is not None and self._outer._knows(name))
+
+    def _unknown(self, name: str, place: Place) -> Value:
+        raise _unknown(name, self.names, place)
+
+    def _value(self, path: tuple[str, ...], node: Any, place: Place) -> Value:
+        """Render a variable, or a part of one, the first time it is asked for."""
+        value = self._values.get(path, self)
+        if value is self:
+            value = self._values[path] = self._first_value(path, node, place)
+        if value is _FAILED:
+            raise Refusal(None)
+        return value
+
+    def _first_value(self, path: tuple[str, ...], node: Any, place: Place) -> Value | _Failed:
+        shared = self._shared
+        step = _Step((str(id(self)), *path), place)
+        _check_steps(shared.steps, step)
+        shared.steps.append(step)
+        try:
+            before = len(shared.errors)
+            value = _node(node, self._outer or self)
+            return value if len(shared.errors) == before else _FAILED
+        finally:
+            shared.steps.pop()
+
+    def environment(self, variable: str, place: Place) -> str:
+        """Give an environment variable.
+
+        Raises:
+            Missing: it is not set, or empty.
+        """
+        text = self._shared.env(variable)
+        if text:
+            return text
+        summary = f"the environment variable {variable} is not set" + ("" if text is None else " to anything")
+        missing = Missing.at(place, summary, "unset-variable", f"export {variable}=...")
+        assert isinstance(missing, Missing)
+        missing.unset = variable
+        raise missing
+
+    def part(self, part: Part, source: Source) -> Value:
+        """Give the value of one part of a template.
+
+        Raises:
+            Refusal: there is none.
+        """
+        if isinstance(part, str):
+            return part
+        place = Place(source, part.offset)
+        if isinstance(part, Name):
+            return self.lookup(part.path, place)
+        if isinstance(part, Env):
+            self.environment(part.variable, place)
+            return Secret((SecretRef("env", part.variable),))
+        if isinstance(part, Ref):
+            return parse_reference(part.text, ())
+        return self._shared.expressions.evaluate(part, place, self)
+
+    def attempt(self, part: Part, source: Source) -> Value:
+        """Give the value of one part of a template; None of the mistakes in it is raised, all are reported."""
+        shared = self._shared
+        try:
+            return self.part(part, source)
+        except Refusal as refusal:
+            diagnostic = refusal.diagnostic
+            if diagnostic is None:
+                return Unknown("an error")
+            unset = refusal.unset if isinstance(refusal, Missing) else ""
+            if unset and shared.offline:
+                shared.add(_as_warning(diagnostic))
+                return Unknown(f"{unset} is not set")
+            shared.add(diagnostic)
+            return Unknown("an error")
+
+    def refuse(self, place: Place, summary: str, code: str, suggestion: str = "") -> Unknown:
+        """Report a mistake and give what stands in the place of the value."""
+        mark = place.source.mark(place.offset)
+        self._shared.add(Diagnostic(summary, code, mark=mark, suggestion=suggestion))
+        return Unknown("an error")
+
+    def account(self, size: int, place: Place) -> bool:
+        """Add to the size of all rendered values; False where they are too large together."""
+        self._shared.total += size
+        if self._shared.total <= LARGEST_TOTAL:
+            return True
+        message = f"all rendered values together are larger than {LARGEST_TOTAL // 1024**2} MiB"
+        self.refuse(place, message, "limit")
+        return False
 
 
-def render(node: Node, scope: Scope) -> Value:
-    """Errors are collected in scope.errors (the place holds an Unknown then); look there when done."""
-    raise NotImplementedError
+def render(node: Node | Any, scope: Scope) -> Value:
+    """Render a tree into plain dicts and lists that share nothing with it.
+
+    Mistakes are collected in ``scope.errors``; an `Unknown` stands in their places. Mappings and lists that are
+    no `Map` and `Seq`, and values that are rendered already, may be among the nodes.
+    """
+    return _node(node, scope)
+
+
+def _node(node: Any, scope: Scope) -> Value:
+    kind = type(node)
+    if kind is str:
+        return node
+    if kind is Template:
+        return _leaf(node, scope)
+    if kind is Map:
+        return _mapping(node, scope)
+    if kind is Seq or kind is list:
+        return [_node(item, scope) for item in node]
+    if kind is dict:
+        return {key: _node(item, scope) for key, item in node.items()}
+    return node
+
+
+def _mapping(node: Map, scope: Scope) -> dict[str, Value]:
+    if not node.templates:
+        return {key: _node(item, scope) for key, item in node.items()}
+    result: dict[str, Value] = {}
+    offsets: dict[str, int] = {}
+    for key, item in node.items():
+        offset = node.marks[key][0]
+        text = _key(key, node.templates[key], scope) if key in node.templates else key
+        if text in result:
+            first = node.source.mark(offsets[text])
+            place = Place(node.source, offset)
+            scope.refuse(place, f'the key "{text}" is there twice', "duplicate-key", f"first at {first}")
+        result[text] = _node(item, scope)
+        offsets[text] = offset
+    return result
+
+
+def _key(written: str, template: Template, scope: Scope) -> str:
+    """Render a key; where that fails, or is not possible yet, it stays as written."""
+    value = _leaf(template, scope)
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, Unknown):
+        place = Place(template.source, template.offset)
+        scope.refuse(place, "a key cannot hold a secret or the output of a tool", "key")
+    return written
+
+
+def _leaf(template: Template, scope: Scope) -> Value:
+    source = template.source
+    place = Place(source, template.offset)
+    values = [scope.attempt(part, source) for part in template.parts]
+    try:
+        value = _whole(values[0]) if template.typed else joined(values)
+        size = measure(value)
+    except TooLarge:
+        message = f"the rendered value is larger than {LARGEST_VALUE // 1024**2} MiB"
+        return scope.refuse(place, message, "limit")
+    except TooDeep:
+        return scope.refuse(place, "the rendered value is nested too deeply", "limit")
+    except ValueError as error:
+        return scope.refuse(place, str(error), "template")
+    if not scope.account(size, place):
+        return Unknown("an error")
+    return copied(value) if isinstance(value, dict | list) else value
+
+
+def _whole(value: Value) -> Value:
+    """Give the value of an expression that is the whole leaf: text from outside gets its type here."""
+    return typed(str(value)) if isinstance(value, Text) else value
+
+
+def _descend(value: Value, path: tuple[str, ...], index: int, place: Place) -> Value:
+    """Follow a path from ``index`` on into a rendered value."""
+    for at in range(index, len(path)):
+        if isinstance(value, Unknown):
+            return value
+        if not isinstance(value, dict):
+            summary = f'"{".".join(path[:at])}" is not a mapping and has no "{path[at]}"'
+            raise Refusal.at(place, summary, "unknown-variable")
+        if path[at] not in value:
+            raise _no_key(path, at, value, place)
+        value = value[path[at]]
+    return value
+
+
+def _unknown(name: str, names: frozenset[str], place: Place) -> Refusal:
+    suggestion = nearest(name, names) or f"add it to vars; {RAW_HINT}"
+    detail = "" if suggestion.startswith("add") else RAW_HINT
+    return Missing.at(place, f'unknown variable "{name}"', "unknown-variable", suggestion, detail)
+
+
+def _no_key(path: tuple[str, ...], index: int, value: Mapping[str, Any], place: Place) -> Refusal:
+    summary = f'the variable "{".".join(path[:index])}" has no "{path[index]}"'
+    return Missing.at(place, summary, "unknown-variable", nearest(path[index], value))
+
+
+def _as_warning(diagnostic: Diagnostic) -> Diagnostic:
+    summary = f"{diagnostic.summary}; the value is not known"
+    return Diagnostic(summary, diagnostic.code, Severity.WARNING, mark=diagnostic.mark, suggestion=diagnostic.suggestion)
+
+
+def _check_steps(steps: list[_Step], step: _Step) -> None:
+    """Refuse circles, and chains so long that they were made to be."""
+    if len(steps) >= MOST_STEPS:
+        summary = f"variables refer to each other over more than {MOST_STEPS} steps"
+        raise Refusal.at(step.place, summary, "limit")
+    paths = [earlier.path for earlier in steps]
+    if step.path not in paths:
+        return
+    circle = [*steps[paths.index(step.path) :], step]
+    names = [".".join(member.path[1:]) for member in circle]
+    detail = "\n".join(
+        f'{member.place}: "{before}" needs "{name}"'
+        for before, name, member in zip(names, names[1:], circle[1:], strict=False)
+    )
+    place = circle[1].place
+    raise Refusal.at(place, f"variables need each other in a circle: {' -> '.join(names)}", "cycle", detail=detail)

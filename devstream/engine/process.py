@@ -116,10 +116,11 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
             start_new_session=True,
             pass_fds=command.pass_fds,
         )
-    except FileNotFoundError as error:
-        missing = command.argv[0] if error.filename != str(command.cwd) else str(command.cwd)
-        what = "command" if missing == command.argv[0] else "folder"
-        raise OperationError(f"{what} not found: {missing}", code="not-found") from None
+    except FileNotFoundError:
+        what = f"command not found: {command.argv[0]}"
+        if not command.cwd.is_dir():
+            what = f"folder not found: {command.cwd}"
+        raise OperationError(what, code="not-found") from None
     except (OSError, ValueError) as error:
         raise OperationError(f"cannot run {command.argv[0]}: {_words(error)}", code="cannot-run") from None
 

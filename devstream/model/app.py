@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from devstream.model.values import Value
 
 __all__ = ["Treatment", "Pipeline", "PipelineTemplate", "App"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +38,19 @@ class Treatment:
 
     def over(self, other: Treatment) -> Treatment:
         """Give the treatment that takes this one's fields where written, else the other's; tags unite."""
-        if other == NO_TREATMENT:
-            return self
         return Treatment(
-            *(
-                mine if mine is not None else theirs
-                for mine, theirs in (
-                    (self.adopt, other.adopt),
-                    (self.allow_delete, other.allow_delete),
-                    (self.protect, other.protect),
-                    (self.retries, other.retries),
-                    (self.timeout, other.timeout),
-                    (self.connection, other.connection),
-                )
-            ),
+            adopt=_either(self.adopt, other.adopt),
+            allow_delete=_either(self.allow_delete, other.allow_delete),
+            protect=_either(self.protect, other.protect),
+            retries=_either(self.retries, other.retries),
+            timeout=_either(self.timeout, other.timeout),
+            connection=_either(self.connection, other.connection),
             tags=tuple(dict.fromkeys((*other.tags, *self.tags))),
         )
+
+
+def _either(first: T | None, second: T | None) -> T | None:
+    return second if first is None else first
 
 
 NO_TREATMENT = Treatment()

@@ -16,7 +16,16 @@ import hmac
 from typing import TYPE_CHECKING, Any, Protocol
 
 from devstream.model.address import Address
-from devstream.model.values import Interpolation, Path, Reference, Secret, SecretRef, Unknown, iter_leaves, map_leaves
+from devstream.model.values import (
+    Interpolation,
+    Path,
+    Reference,
+    Secret,
+    SecretRef,
+    Unknown,
+    iter_leaves,
+    map_leaves,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,15 +182,18 @@ def _parts(parts: Sequence[str | Reference | SecretRef]) -> list[JSON]:
 def _seen(value: Any, key: bytes) -> dict[str, Any]:
     if isinstance(value, Unknown):
         raise _not_known(value)
-    value = _whole(value, key)
-    return {"fingerprint": str.__str__(value)} if isinstance(value, Fingerprint) else {"value": value}
+    digest = _secret_digest(value, key)
+    return {"value": value} if digest is None else {"fingerprint": digest}
+
+
+def _secret_digest(value: Any, key: bytes) -> str | None:
+    """Give the fingerprint of a value in which anything is secret, of all of it; None where nothing is."""
+    return fingerprint(key, text_of(_revealed(value))) if _secret_parts(value) else None
 
 
 def _whole(value: Any, key: bytes) -> Any:
-    """Reduce what a reference or a secret stands for to its fingerprint where anything secret is in it."""
-    if not _secret_parts(value):
-        return value
-    return Fingerprint(fingerprint(key, text_of(_revealed(value))))
+    digest = _secret_digest(value, key)
+    return value if digest is None else Fingerprint(digest)
 
 
 def _not_known(value: Unknown) -> ValueError:
@@ -261,7 +273,9 @@ def seen(options: Value, resolver: Resolver, key: bytes) -> Any:
 
 def is_hidden(value: Any) -> bool:
     """Tell whether this is all that is recorded of a secret that a plugin reported: its fingerprint."""
-    return isinstance(value, dict) and len(value) == 2 and value.get("$secret") == [] and "fingerprint" in value
+    return (
+        isinstance(value, dict) and len(value) == 2 and value.get("$secret") == [] and "fingerprint" in value
+    )
 
 
 def visible(reported: Any, key: bytes) -> Any:

@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.plan import ABSENT, FieldChange, FieldSource
-from devstream.model.recorded import Fingerprint, comparable, encode, has_marks, resolve
-from devstream.model.values import Reference, Secret, SecretRef, Unknown, map_leaves
+from devstream.model.recorded import Fingerprint, comparable, has_marks, is_hidden, resolve, seen, visible
+from devstream.model.values import (
+    Interpolation,
+    Reference,
+    Secret,
+    SecretRef,
+    Unknown,
+    iter_leaves,
+    map_leaves,
+)
 from devstream.planning.diff import diff, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from devstream.model.address import Address
     from devstream.model.state import ToolState
     from devstream.model.status import ResourceStatus
     from devstream.model.tool import ToolInstance
@@ -58,7 +67,7 @@ def compare(
     changed = list(_options(tool, recorded, resolver, key, flags))
     record_only = [field for field in changed if "record_only" in flags(field.path)]
     options = [field for field in changed if "record_only" not in flags(field.path)]
-    drift = list(_drift(recorded, observed)) if observed is not None else []
+    drift = list(_drift(recorded, observed, key)) if observed is not None else []
     return Comparison(
         fields=(*options, *drift),
         bookkeeping=bool(record_only) or _bookkeeping(tool, recorded, dependencies),
@@ -75,13 +84,12 @@ def _options(
 ) -> Iterator[FieldChange]:
     now: Any = dict(tool.options)
     if has_marks(now):
-        resolved = resolve(now, resolver)
-        if _holds_unknown(resolved):
+        now = seen(now, resolver, key)
+        if _holds_unknown(now):
             return
-        now = comparable(encode(now, resolver, key))
-    before = (
-        comparable(dict(recorded.options)) if has_marks(dict(recorded.options)) else dict(recorded.options)
-    )
+    before: Any = dict(recorded.options)
+    if has_marks(before):
+        before = comparable(before)
     if same(before, now):
         return
     for path, old, new in diff(before, now):
@@ -92,40 +100,47 @@ def _options(
             FieldSource.OPTIONS,
             tool.origins.at(path),
             immutable="immutable" in flags(path),
-            may_change=bool(resolver.uncertain) and _is_reference(tool.options, path),
+            may_change=any(address in resolver.uncertain for address in _upstreams_at(tool.options, path)),
         )
 
 
-def _drift(recorded: ToolState, observed: ResourceStatus) -> Iterator[FieldChange]:
+def _drift(recorded: ToolState, observed: ResourceStatus, key: bytes) -> Iterator[FieldChange]:
     """Compare the properties that both sides hold: what `read` does not mention has not drifted."""
-    there = observed.properties
-    both = [name for name in recorded.properties if name in there]
-    for path, old, new in diff(
-        {name: recorded.properties[name] for name in both}, {name: there[name] for name in both}
-    ):
+    before, now = _both(recorded.properties, observed.properties)
+    if same(before, now):
+        return
+    for path, old, new in diff(visible(before, key), visible(now, key)):
         yield FieldChange(path, _shown(old), _shown(new), FieldSource.DRIFT)
 
 
 def _refreshed(recorded: ToolState, observed: ResourceStatus) -> bool:
-    if any(name not in recorded.properties for name in observed.properties):
+    """Tell whether `read` knows what is not recorded; secrets are not recorded, so they never count."""
+    outputs = observed.outputs or {}
+    if not (
+        observed.properties.keys() <= recorded.properties.keys() and outputs.keys() <= recorded.outputs.keys()
+    ):
         return True
-    if observed.outputs is None:
-        return False
-    return not same(_without_secrets(recorded.outputs), _without_secrets(observed.outputs))
+    before, now = _both(recorded.outputs, outputs)
+    return not same(before, now) and not same(_without_secrets(before), _without_secrets(now))
 
 
-def _without_secrets(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Outputs that are secret are not recorded, so they never make a difference."""
-    return {
-        name: value
-        for name, value in outputs.items()
-        if not isinstance(value, Secret) and not (isinstance(value, dict) and "$secret" in value)
-    }
+def _both(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Leave only the keys that both have."""
+    names = [name for name in before if name in now]
+    return {name: before[name] for name in names}, {name: now[name] for name in names}
+
+
+def _without_secrets(reported: Any) -> Any:
+    if isinstance(reported, Secret) or is_hidden(reported):
+        return None
+    if isinstance(reported, dict):
+        return {name: _without_secrets(item) for name, item in reported.items()}
+    return [_without_secrets(item) for item in reported] if isinstance(reported, list) else reported
 
 
 def _bookkeeping(tool: ToolInstance, recorded: ToolState, dependencies: Iterable[Any]) -> bool:
     return (
-        sorted(recorded.depends_on) != sorted(recorded_dependencies(dependencies))
+        set(recorded.depends_on) != set(recorded_dependencies(dependencies))
         or recorded.tags != tool.tags
         or recorded.app != tool.app
         or recorded.retries != tool.retries
@@ -149,16 +164,21 @@ def _holds_unknown(value: Any) -> bool:
     return isinstance(value, Unknown)
 
 
-def _is_reference(options: Mapping[str, Any], path: Path) -> bool:
+def _upstreams_at(options: Mapping[str, Any], path: Path) -> Iterator[Address]:
+    """Yield the tools whose outputs the option at a path is made of."""
     node: Any = options
     for step in path:
-        if isinstance(node, Reference):
-            return True
+        if isinstance(node, Reference | Interpolation):
+            break
         try:
             node = node[step]
         except (KeyError, IndexError, TypeError):
-            return False
-    return not isinstance(node, str | int | float | bool | dict | list | None)
+            return
+    for _, leaf in iter_leaves(node):
+        if isinstance(leaf, Reference):
+            yield leaf.address
+        elif isinstance(leaf, Interpolation):
+            yield from (part.address for part in leaf.parts if isinstance(part, Reference))
 
 
 def _shown(value: Any) -> Any:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Facts", "Read", "decide", "decide_removed"]
 
+_NAMED = 3
+"""How many upstreams a reason names."""
+
 
 class Read(Enum):
     """What came of asking `read`."""
@@ -50,7 +53,6 @@ class Facts:
         renamed_from: an address to be deleted whose recorded properties are those that `read` found.
         undecidable: an interrupted operation of which nobody can tell what came; says what to do.
         retry_op: (op_id, attempt) of an interrupted create that is to be tried again.
-        final: this is the tool's turn: nothing upstream is to change any more.
     """
 
     tool: ToolInstance
@@ -100,7 +102,7 @@ def _decide_new(facts: Facts) -> Change:
             if facts.retry_op
             else Reason(ReasonCode.NEW, "not recorded yet")
         )
-        look_again = facts.read is Read.NOT_CALLABLE
+        look_again = facts.read is Read.NOT_CALLABLE and facts.traits.can_read
         return _change(facts, Action.CREATE, reason, look_again=look_again, op_id=op_id, attempt=attempt)
     if facts.renamed_from is not None:
         return _error(facts, ReasonCode.MOVED, _renamed(facts, facts.renamed_from))
@@ -136,7 +138,7 @@ def _decide_tainted_blind(facts: Facts, recorded: ToolState) -> Change:
         recorded.failed_action is None and facts.traits.repeatable
     ):
         return _change(facts, Action.CREATE, reason)
-    return _change(facts, Action.UPDATE, reason)
+    return _change(facts, _by_update(facts, ()), reason)
 
 
 def _decide_recorded(facts: Facts) -> Change:
@@ -216,17 +218,24 @@ def _change(
 
 
 def _conditional(facts: Facts, upstream: tuple[Address, ...]) -> Change:
-    names = ", ".join(str(address) for address in upstream)
     return Change(
         facts.address,
         Action.CONDITIONAL,
-        (Reason(ReasonCode.UPSTREAM, f"depends on what becomes of {names}", upstream=upstream),),
+        (Reason(ReasonCode.UPSTREAM, f"depends on what becomes of {_few(upstream)}", upstream=upstream),),
         tool=facts.tool,
         recorded=facts.recorded,
         observed=facts.observed,
         was_read=facts.read is Read.PRESENT,
         conditional_on=upstream,
         look_again=True,
+    )
+
+
+def _few(addresses: tuple[Address, ...]) -> str:
+    """Name the first few; a barrier may stand for thousands."""
+    more = len(addresses) - _NAMED
+    return ", ".join(str(address) for address in addresses[:_NAMED]) + (
+        f" and {more} more" if more > 0 else ""
     )
 
 

@@ -6,16 +6,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from devstream.errors import OperationError, nearest
-from devstream.model.recorded import comparable
-from devstream.model.values import Secret, Unknown, format_path
+from devstream.model.recorded import is_hidden
+from devstream.model.values import Unknown, format_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from devstream.model.address import Address
+    from devstream.model.state import ToolState
+    from devstream.model.status import ResourceStatus
     from devstream.model.values import Reference, SecretRef
 
-__all__ = ["Known", "OutputBook"]
+__all__ = ["Known", "OutputBook", "outputs_now", "outputs_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +27,41 @@ class Known:
     Attributes:
         outputs: by key; None where nothing is known (it will be created or replaced).
         may_change: the tool is to be changed, so they may differ at the reader's turn.
+        complete: what is not among them does not exist. False where the tool could not be looked at.
     """
 
     outputs: Mapping[str, Any] | None
     may_change: bool = False
+    complete: bool = True
+
+
+def outputs_now(
+    recorded: ToolState | None, observed: ResourceStatus | None, *, can_integrate: bool
+) -> Mapping[str, Any] | None:
+    """Give the outputs of a tool that stays as it is: what `read` said, or else what is recorded.
+
+    `read` does not know what `integrate` added, so for tools that have one both count. None: nobody knows.
+    """
+    before = recorded.outputs if recorded is not None else None
+    fresh = observed.outputs if observed is not None else None
+    if before and fresh is not None and can_integrate:
+        return {**before, **fresh}
+    return before if fresh is None else fresh
+
+
+def outputs_before(recorded: ToolState | None, observed: ResourceStatus | None) -> Mapping[str, Any] | None:
+    """Give the outputs of a tool that is to be changed: what is recorded, and what `read` said of the rest.
+
+    The recorded ones are what its readers have. Secret ones are not in the record.
+    """
+    before = recorded.outputs if recorded is not None else None
+    fresh = observed.outputs if observed is not None else None
+    if before is None or not fresh:
+        return before or fresh
+    return {
+        **fresh,
+        **{name: value for name, value in before.items() if not (name in fresh and _hides(value))},
+    }
 
 
 @dataclass(slots=True)
@@ -77,15 +110,22 @@ def _descend(known: Known, reference: Reference) -> Any:
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):
-            if known.may_change:
+            if known.may_change or not known.complete:
                 return Unknown(str(reference.address))
             raise _no_such_output(reference, depth, value) from None
-    if isinstance(value, dict) and "$secret" in value:
-        message = f"the secret output {reference} is not recorded, and could not be read again"
-        raise OperationError(message, address=str(reference.address))
-    if isinstance(value, Secret) and not value.is_resolved:
+    if not _hides(value):
+        return value
+    if known.may_change or not known.complete:
         return Unknown(str(reference.address))
-    return comparable(value)
+    message = f"the secret output {reference} is not recorded, and could not be read again"
+    raise OperationError(message, code="secret-output")
+
+
+def _hides(value: Any) -> bool:
+    """Tell whether there is a secret in it of which only the fingerprint is recorded."""
+    if isinstance(value, dict):
+        return is_hidden(value) or any(_hides(item) for item in value.values())
+    return isinstance(value, list) and any(_hides(item) for item in value)
 
 
 def _no_such_output(reference: Reference, depth: int, value: Any) -> OperationError:

@@ -5,23 +5,28 @@ It changes nothing; all it does to the outside world is what the `Reads` handed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from devstream.errors import DevstreamError, Diagnostic, Severity
 from devstream.model.plan import Action, Change, Plan, Reason, ReasonCode
-from devstream.model.recorded import has_marks, resolve
+from devstream.model.recorded import decode, has_marks, resolve, visible
+from devstream.model.values import iter_leaves
 from devstream.planning.compare import Comparison, compare
 from devstream.planning.decide import Facts, Read, decide, decide_removed
-from devstream.planning.outputs import Known, OutputBook
+from devstream.planning.outputs import Known, OutputBook, outputs_before, outputs_now
+from devstream.planning.protection import leave_out_protected
 from devstream.planning.provider import ReadAnswer, ReadRequest
 from devstream.planning.run_graph import run_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from devstream.errors import Mark
     from devstream.graph.dag import Graph
     from devstream.model.address import Address
+    from devstream.model.schema import Traits
     from devstream.model.state import State, ToolState
     from devstream.model.status import ResourceStatus
     from devstream.model.tool import ToolInstance
@@ -63,9 +68,9 @@ class Unfinished:
 class Planner:
     """Makes one plan.
 
-    The steps of `plan`: start the reads that wait for nothing; go through the tools in dependency order and
-    decide each as soon as its upstreams are decided and its own read has answered; decide what left the
-    config; put everything in the order of execution.
+    The steps of `plan`: start the reads that wait for nothing; decide what left the config; go through the
+    tools in dependency order and decide each as soon as its upstreams are decided and its own read has
+    answered; leave out what is protected; put everything in the order of execution.
 
     Args:
         tools: the expanded config.
@@ -98,140 +103,142 @@ class Planner:
         self._unfinished = unfinished or Unfinished()
         self._changes: dict[Address, Change] = {}
         self._answers: dict[Address, ReadAnswer] = {}
-        self._requested: set[Address] = set()
-        self._lost: set[Any] = set()
-        self._removed = [entry for address, entry in state.tools.items() if address not in self._tools]
+        self._asked: set[Address] = set()
+        self._lost: dict[Any, tuple[Address, ...]] = {}
+        self._removed: dict[Address, Change] = {}
         self._warnings: list[Diagnostic] = []
 
     def plan(self) -> Plan:
         """Make the plan."""
         for tool in self._tools.values():
-            if not has_marks(dict(tool.options)):
-                self._ask(tool, tool.options)
+            self._ask(tool)
+        self._removed = self._decide_removed()
         self._decide_all()
-        for entry in self._removed:
-            self._changes[entry.address] = self._decide_removed(entry)
-        self._protect()
-        order, after = run_order(self._changes, self._graph, self._state)
+        changes = leave_out_protected({**self._changes, **self._removed}, self._wishes.unprotect)
+        order, after = run_order(changes, self._graph, self._state)
         return Plan(
-            changes=tuple(self._changes[address] for address in order),
+            changes=tuple(changes[address] for address in order),
             after=after,
             lineage=self._state.lineage,
             serial=self._state.serial,
             warnings=tuple(self._warnings),
         )
 
+    def _ask(self, tool: ToolInstance) -> None:
+        """Start the tool's read, unless that is not wanted, or an option waits for an upstream."""
+        recorded = self._state.tools.get(tool.address)
+        if tool.address in self._unfinished.undecidable or (recorded and not self._wishes.refresh):
+            return
+        if not self._provider(tool.address.name).traits(tool.options).can_read:
+            return
+        options: Mapping[str, Any] = tool.options
+        if has_marks(dict(options)):
+            self._book.start()
+            try:
+                options = resolve(dict(options), self._book)
+            except DevstreamError as error:
+                self._answers[tool.address] = ReadAnswer(None, self._placed(error, tool))
+                return
+            if self._book.unknown:
+                return
+        self._asked.add(tool.address)
+        self._reads.start(ReadRequest(tool.address, options, recorded, tool))
+
     def _decide_all(self) -> None:
         """Go through the graph; a node is done once it is decided, and only then its dependents are ready."""
         sorter = self._graph.sorter()
-        waiting: dict[Address, ToolInstance] = {}
+        waiting: set[Address] = set()
         while sorter.is_active():
             for node in sorter.get_ready():
-                tool = self._tools.get(node)
-                if tool is not None and self._must_wait(tool):
-                    waiting[node] = tool
-                    continue
-                self._settle_node(node, tool)
-                sorter.done(node)
-            while waiting and not self._more_ready(sorter, waiting):
+                if self._must_wait(node):
+                    waiting.add(node)
+                else:
+                    self._settle(node)
+                    sorter.done(node)
+            while waiting:
                 address, answer = self._reads.wait()
                 self._answers[address] = answer
+                if address in waiting:
+                    waiting.remove(address)
+                    self._settle(address)
+                    sorter.done(address)
+                    break
 
-    def _more_ready(self, sorter: Any, waiting: dict[Address, ToolInstance]) -> bool:
-        """Decide what has been answered; True where that made progress."""
-        answered = [address for address in waiting if address in self._answers]
-        for address in answered:
-            self._settle_node(address, waiting.pop(address))
-            sorter.done(address)
-        return bool(answered)
+    def _must_wait(self, node: Any) -> bool:
+        """Tell whether a read has to be awaited; starts it where only now everything is known for it."""
+        if node in self._tools and node not in self._asked and node not in self._answers:
+            self._ask(self._tools[node])
+        return node in self._asked and node not in self._answers
 
-    def _settle_node(self, node: Any, tool: ToolInstance | None) -> None:
-        if tool is not None:
-            change = self._decide(tool)
-            self._changes[tool.address] = change
-            self._book.known[tool.address] = _known_after(change, self._state.tools.get(tool.address))
-        if self._is_lost(node):
-            self._lost.add(node)
+    def _settle(self, node: Any) -> None:
+        """Decide a tool, now that everything upstream is decided and its read has answered."""
+        if node in self._tools:
+            self._changes[node] = self._decide(self._tools[node])
+        lost = self._lost_through(node)
+        if lost:
+            self._lost[node] = lost
 
-    def _is_lost(self, node: Any) -> bool:
-        """Tell whether what this node stands on is made anew, so that nothing read before can be relied on."""
+    def _lost_through(self, node: Any) -> tuple[Address, ...]:
+        """Say because of whom nothing that was read of the dependents of a node can be relied on.
+
+        That is so where it, or anything it stands on, is made anew. A barrier names what stands behind it.
+        """
         change = self._changes.get(node)
-        if change is not None and (
-            change.action is Action.REPLACE
-            or (change.action is Action.CREATE and change.recorded is not None)
-        ):
-            return True
-        return any(other in self._lost for other in self._graph.dependencies(node))
-
-    def _must_wait(self, tool: ToolInstance) -> bool:
-        """Start the tool's read where that has not been done; True while its answer is awaited."""
-        if tool.address not in self._requested and tool.address not in self._answers:
-            try:
-                self._book.start()
-                options = resolve(dict(tool.options), self._book)
-            except DevstreamError as error:
-                self._answers[tool.address] = ReadAnswer(None, _placed(error, tool))
-                return False
-            if not self._book.unknown:
-                self._ask(tool, options)
-        return tool.address in self._requested and tool.address not in self._answers
-
-    def _ask(self, tool: ToolInstance, options: Mapping[str, Any]) -> None:
-        recorded = self._state.tools.get(tool.address)
-        if tool.address in self._unfinished.undecidable or (
-            recorded is not None and not self._wishes.refresh
-        ):
-            return
-        if self._provider(tool.address.name).traits(tool.options).can_read:
-            self._requested.add(tool.address)
-            self._reads.start(ReadRequest(tool.address, options, recorded, tool))
+        if change is None:
+            return tuple(other for other in self._graph.dependencies(node) if other in self._lost)
+        if change.action is Action.REPLACE or (change.action is Action.CREATE and change.recorded):
+            return (change.address,)
+        stands_on_lost = any(other in self._lost for other in self._graph.dependencies(node))
+        return (change.address,) if stands_on_lost else ()
 
     def _decide(self, tool: ToolInstance) -> Change:
+        provider = self._provider(tool.address.name)
+        traits = provider.traits(tool.options)
+        recorded = self._state.tools.get(tool.address)
         answer = self._answers.get(tool.address)
         comparison = Comparison()
-        recorded = self._state.tools.get(tool.address)
+        self._book.start()
         if answer is None or answer.error is None:
-            comparison, error = self._compare(tool, recorded, answer.status if answer else None)
-            answer = ReadAnswer(None, error) if error else answer
-        return decide(self._facts(tool, recorded, answer, comparison))
+            try:
+                comparison = self._compare(tool, recorded, answer, provider)
+            except DevstreamError as error:
+                answer = ReadAnswer(None, self._placed(error, tool))
+        change = decide(self._facts(tool, traits, answer, comparison, adopts=provider.adopts))
+        self._book.known[tool.address] = _known_after(change, can_integrate=traits.can_integrate)
+        if change.action is Action.NOOP and change.recorded is not None and change.recorded.tainted:
+            self._warnings.append(_still_tainted(change))
+        return change
 
     def _compare(
-        self, tool: ToolInstance, recorded: ToolState | None, observed: ResourceStatus | None
-    ) -> tuple[Comparison, Diagnostic | None]:
-        self._book.start()
-        try:
-            return self._comparison(tool, recorded, observed), None
-        except DevstreamError as error:
-            return Comparison(), _placed(error, tool)
-
-    def _comparison(
-        self, tool: ToolInstance, recorded: ToolState | None, observed: ResourceStatus | None
+        self, tool: ToolInstance, recorded: ToolState | None, answer: ReadAnswer | None, provider: Provider
     ) -> Comparison:
         return compare(
             tool=tool,
             recorded=recorded,
-            observed=observed,
+            observed=answer.status if answer else None,
             resolver=self._book,
             key=self._state.hmac_key,
-            flags=self._provider(tool.address.name).flags,
+            flags=provider.flags,
             dependencies=self._graph.dependencies(tool.address),
         )
 
     def _facts(
         self,
         tool: ToolInstance,
-        recorded: ToolState | None,
+        traits: Traits,
         answer: ReadAnswer | None,
         comparison: Comparison,
+        *,
+        adopts: bool,
     ) -> Facts:
-        provider = self._provider(tool.address.name)
-        traits = provider.traits(tool.options)
+        address = tool.address
+        recorded = self._state.tools.get(address)
         status = answer.status if answer else None
         unknown = tuple(self._book.unknown)
         return Facts(
             tool=tool,
             traits=traits,
-            adopts=provider.adopts,
+            adopts=adopts,
             recorded=recorded,
             read=_read_kind(answer, unknown=bool(unknown)),
             observed=status,
@@ -242,9 +249,9 @@ class Planner:
             integrate_due=traits.can_integrate and self._integrate_due(tool, recorded),
             unknown_after=unknown,
             changing=self._changing(tool, can_integrate=traits.can_integrate),
-            renamed_from=self._renamed_from(tool, recorded, status),
-            undecidable=self._unfinished.undecidable.get(tool.address),
-            retry_op=self._unfinished.retries.get(tool.address),
+            renamed_from=self._renamed_from(tool, status) if recorded is None else None,
+            undecidable=self._unfinished.undecidable.get(address),
+            retry_op=self._unfinished.retries.get(address),
         )
 
     def _integrate_due(self, tool: ToolInstance, recorded: ToolState | None) -> bool:
@@ -260,76 +267,89 @@ class Planner:
         found = dict.fromkeys(self._book.uncertain)
         for node in self._graph.dependencies(tool.address):
             change = self._changes.get(node)
-            if change is not None and can_integrate and change.action in _CHANGES:
-                found[node] = None
+            if can_integrate and change is not None and change.action in _CHANGES:
+                found[change.address] = None
             elif node in self._lost:
-                found.update(dict.fromkeys([node] if change else self._lost_behind(node)))
+                found.update(dict.fromkeys(self._lost[node]))
         return tuple(found)
 
-    def _lost_behind(self, barrier: Any) -> list[Address]:
-        return [node for node in self._graph.dependencies(barrier) if node in self._lost]
-
-    def _renamed_from(
-        self, tool: ToolInstance, recorded: ToolState | None, status: ResourceStatus | None
-    ) -> Address | None:
-        if recorded is not None or status is None or not status.properties:
+    def _renamed_from(self, tool: ToolInstance, status: ResourceStatus | None) -> Address | None:
+        """Find what leaves under this very form: then it is no other thing, it has a new name."""
+        if status is None or not status.properties:
             return None
-        for entry in self._removed:
-            if entry.address.name == tool.address.name and entry.properties == dict(status.properties):
-                return entry.address
-        return None
+        return self._leaving.get((tool.address.name, self._form(status.properties)))
 
-    def _decide_removed(self, entry: ToolState) -> Change:
-        undecidable = self._unfinished.undecidable.get(entry.address)
+    @cached_property
+    def _leaving(self) -> dict[tuple[str, str], Address]:
+        """Index what leaves by tool name and properties."""
+        return {
+            (change.address.name, self._form(change.recorded.properties)): change.address
+            for change in self._removed.values()
+            if change.recorded is not None and change.action is not Action.FORGET
+        }
+
+    def _form(self, properties: Mapping[str, Any]) -> str:
+        import json
+
+        return json.dumps(visible(dict(properties), self._state.hmac_key), sort_keys=True)
+
+    def _decide_removed(self) -> dict[Address, Change]:
+        """Decide what is recorded, or was begun, and is not in the config."""
+        gone = {address: entry for address, entry in self._state.tools.items() if address not in self._tools}
+        decided = {address: self._decide_entry(entry) for address, entry in gone.items()}
+        for address, trouble in self._unfinished.undecidable.items():
+            if address not in self._tools and address not in gone:
+                reason = Reason(ReasonCode.UNDECIDABLE, trouble.summary)
+                decided[address] = Change(address, Action.ERROR, (reason,), error=trouble)
+        return decided
+
+    def _decide_entry(self, entry: ToolState) -> Change:
+        options = decode(dict(entry.options), lambda _, value: value)
         try:
-            can_delete = self._provider(entry.address.name).traits(entry.options).can_delete
+            can_delete = self._provider(entry.address.name).traits(options).can_delete
         except DevstreamError as error:
-            failure = _with_address(error.diagnostics[0], entry.address)
+            failure = _about(error.diagnostics[0], entry.address)
             reason = Reason(ReasonCode.REMOVED, failure.summary)
             return Change(entry.address, Action.ERROR, (reason,), recorded=entry, error=failure)
+        undecidable = self._unfinished.undecidable.get(entry.address)
         return decide_removed(entry, can_delete=can_delete, undecidable=undecidable)
 
-    def _protect(self) -> None:
-        """Leave out the deletes of what is protected, and of everything that stands under it."""
-        kept: set[Address] = set()
-        for address, change in self._changes.items():
-            if change.action in (Action.DELETE, Action.REPLACE) and self._is_protected(change):
-                kept.add(address)
-        for address in self._with_recorded_upstreams(kept):
-            change = self._changes[address]
-            if address in kept or change.action is Action.DELETE:
-                self._changes[address] = _left_out(change, because=address not in kept)
+    def _placed(self, error: DevstreamError, tool: ToolInstance) -> Diagnostic:
+        """Say at which option a reference or secret could not be resolved."""
+        first = _about(error.diagnostics[0], tool.address)
+        return first if first.mark is not None else replace(first, mark=self._mark_of_mistake(tool))
 
-    def _is_protected(self, change: Change) -> bool:
-        if change.address in self._wishes.unprotect:
-            return False
-        if change.tool is not None and change.tool.protect is not None:
-            return change.tool.protect
-        return change.recorded is not None and change.recorded.protect
-
-    def _with_recorded_upstreams(self, addresses: set[Address]) -> set[Address]:
-        names = {str(address): address for address in self._changes}
-        seen: set[Address] = set()
-        ahead = list(addresses)
-        while ahead:
-            address = ahead.pop()
-            if address in seen:
-                continue
-            seen.add(address)
-            recorded = self._changes[address].recorded
-            ahead.extend(names[name] for name in (recorded.depends_on if recorded else ()) if name in names)
-        return seen
+    def _mark_of_mistake(self, tool: ToolInstance) -> Mark | None:
+        for path, leaf in iter_leaves(dict(tool.options)):
+            try:
+                resolve(leaf, self._book)
+            except DevstreamError:
+                origin = tool.origins.at(path)
+                return origin.mark if origin is not None and origin.mark is not None else tool.origin.mark
+        return tool.origin.mark
 
 
-def _known_after(change: Change, recorded: ToolState | None) -> Known:
+def _known_after(change: Change, *, can_integrate: bool) -> Known:
     """Say what references to a tool stand for, given what is to become of it."""
     if change.action in _CREATES:
         return Known(None)
-    fresh = change.observed.outputs if change.observed is not None else None
-    outputs = fresh if fresh is not None else (recorded.outputs if recorded else None)
-    if outputs is None and change.action is Action.NOOP:
-        outputs = {}
-    return Known(outputs, may_change=change.action in _CHANGES)
+    if change.action in _CHANGES:
+        return Known(outputs_before(change.recorded, change.observed), may_change=True)
+    outputs = outputs_now(change.recorded, change.observed, can_integrate=can_integrate)
+    if change.action is Action.ERROR:
+        return Known(outputs, complete=False)
+    return Known(outputs if outputs is not None else {})
+
+
+def _still_tainted(change: Change) -> Diagnostic:
+    return Diagnostic(
+        change.reasons[0].text,
+        "tainted",
+        Severity.WARNING,
+        address=str(change.address),
+        mark=change.tool.origin.mark if change.tool else None,
+        suggestion="put it right by hand, or take it out of the config",
+    )
 
 
 def _read_kind(answer: ReadAnswer | None, *, unknown: bool) -> Read:
@@ -340,47 +360,5 @@ def _read_kind(answer: ReadAnswer | None, *, unknown: bool) -> Read:
     return Read.GONE if answer.status is None else Read.PRESENT
 
 
-def _left_out(change: Change, *, because: bool) -> Change:
-    text = "something protected needs it: left in place" if because else "protected: left in place"
-    action = Action.NOOP if change.tool is None else Action.ERROR
-    error = None
-    if action is Action.ERROR:
-        error = Diagnostic(
-            "protected, so it cannot be replaced",
-            "protected",
-            address=str(change.address),
-            mark=change.tool.origin.mark if change.tool else None,
-            suggestion=f"--unprotect {change.address}, or `protect: false`",
-        )
-    return Change(
-        change.address,
-        action,
-        (Reason(ReasonCode.PROTECTED, text), *change.reasons),
-        tool=change.tool,
-        recorded=change.recorded,
-        observed=change.observed,
-        fields=change.fields,
-        error=error,
-        protected=True,
-    )
-
-
-def _placed(error: DevstreamError, tool: ToolInstance) -> Diagnostic:
-    first = error.diagnostics[0]
-    if first.mark is not None:
-        return _with_address(first, tool.address)
-    return Diagnostic(
-        first.summary,
-        first.code,
-        Severity.ERROR,
-        first.detail,
-        tool.origin.mark,
-        str(tool.address),
-        first.suggestion,
-    )
-
-
-def _with_address(diagnostic: Diagnostic, address: Address) -> Diagnostic:
-    from dataclasses import replace
-
+def _about(diagnostic: Diagnostic, address: Address) -> Diagnostic:
     return diagnostic if diagnostic.address else replace(diagnostic, address=str(address))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from devstream.model.recorded import fingerprint
-from devstream.model.values import Secret, map_leaves
+from devstream.model.recorded import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,8 +31,5 @@ def digest(upstream: Mapping[str, Mapping[str, Any]], key: bytes) -> str:
     import hashlib
     import json
 
-    def seen(leaf: Any) -> Any:
-        return {"fingerprint": fingerprint(key, leaf.reveal())} if isinstance(leaf, Secret) else leaf
-
-    tree = map_leaves({name: dict(outputs) for name, outputs in upstream.items()}, seen)
+    tree = visible({name: dict(outputs) for name, outputs in upstream.items()}, key)
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:32]

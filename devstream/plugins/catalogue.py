@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from devstream import __version__
 from devstream.errors import Mark, PluginError, nearest
@@ -26,8 +25,7 @@ class Level(IntEnum):
     BUILTIN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One provider of one name.
 
     Attributes:

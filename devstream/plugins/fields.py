@@ -7,9 +7,9 @@ this walk runs where its one call over the whole did not do.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from msgspec import inspect as types
 
@@ -28,10 +28,12 @@ from devstream.plugins.wording import (
     BOOLEANS,
     LISTS,
     bounds,
+    choices,
     conversions,
     expected,
     holds_secret,
     is_secret,
+    literal,
     members,
     reads_as,
     same_shape,
@@ -50,8 +52,7 @@ __all__ = ["Problem", "Walk"]
 _WAITING = (Unknown, Reference, Interpolation)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Something wrong, or odd, with the value at a path of the options."""
 
     path: Path
@@ -70,10 +71,12 @@ class Walk:
 
     Args:
         env: gives the text of a secret that stands at a number or boolean; None where it cannot be asked.
+        keep_words: leave ``yes`` at a boolean as it is, so that a later walk still sees it.
     """
 
-    def __init__(self, env: Callable[[SecretRef], str] | None = None) -> None:
+    def __init__(self, env: Callable[[SecretRef], str] | None = None, *, keep_words: bool = False) -> None:
         self._env = env
+        self._keep_words = keep_words
         self.problems: list[Problem] = []
         self.waiting = False
 
@@ -137,18 +140,10 @@ class Walk:
             return value
         text = value.reveal() if value.is_resolved else self._env(value.refs[0])  # type: ignore[misc]  # not None here
         for convert in conversions(kind):
-            try:
-                scalar = convert(text.strip())
-            except (ValueError, KeyError):
-                continue
-            attempt = Walk()
-            attempt.value(kind, scalar, path, flags)
-            self.problems.extend(replace(problem, code="env-value") for problem in attempt.problems)
-            return scalar
-        self._wrong(
-            path, f"takes {expected(kind)}, and {value.refs[0]} holds something else", code="env-value"
-        )
-        return value
+            with suppress(ValueError, KeyError):
+                return self.value(kind, convert(text.strip()), path, flags)
+        self._wrong(path, f"takes {expected(kind)}, and {value.refs[0]} holds something else")
+        return Secret(value.parts, text)
 
     # containers
 
@@ -209,7 +204,7 @@ class Walk:
         for member in kind.types:
             if not same_shape(unwrap(member)[0], value):
                 continue
-            attempt = Walk(self._env)
+            attempt = Walk(self._env, keep_words=self._keep_words)
             checked = attempt.value(member, value, path, flags)
             if not attempt.failed:
                 return self._adopt(attempt, checked)
@@ -287,7 +282,7 @@ class Walk:
                 Severity.WARNING,
             )
         )
-        return meant
+        return value if self._keep_words else meant
 
     def _number(self, kind: Any, value: Value, path: Path, flags: frozenset[str]) -> Value:
         wanted = int if isinstance(kind, types.IntType) else (int, float)
@@ -295,20 +290,19 @@ class Walk:
             return self._mismatch(kind, value, path, flags)
         for word, holds in bounds(kind, value):
             if not holds:
-                self._wrong(path, f"must be {word}, not {shown(value, flags)}")
+                self._wrong(path, f"must be {word}, not {literal(value)}")
         return value
 
     def _choice(self, valid: Sequence[Any], value: Value, path: Path, flags: frozenset[str]) -> Value:
         if any(value == item and type(value) is type(item) for item in valid):
             return value
-        choices = ", ".join(shown(item, frozenset()) for item in valid)
         hint = (
             nearest(value, [item for item in valid if isinstance(item, str)])
             if isinstance(value, str)
             else ""
         )
         found = "is missing" if value is None else f"is {shown(value, flags)}"
-        self._wrong(path, f"{found}; it takes one of {choices}", hint, "option-choice")
+        self._wrong(path, f"{found}; it takes one of {choices(valid)}", hint, "option-choice")
         return value
 
     def _enum(self, kind: types.EnumType, value: Value, path: Path, flags: frozenset[str]) -> Value:

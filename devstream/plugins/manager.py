@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from devstream import __version__
 from devstream.errors import Diagnostic, Mark, PluginError, Severity, nearest
 from devstream.plugins.catalogue import Candidate, Catalogue, Level
-from devstream.plugins.listing import PluginListing, list_plugins
 from devstream.plugins.loading import (
     declared_tools,
     import_file,
@@ -30,10 +28,11 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from devstream.model.events import Event
+    from devstream.plugins.listing import PluginListing
     from devstream.plugins.names import Builtin
     from devstream.plugins.registries import BackendFactory, SecretSourceFactory
 
-__all__ = ["PluginManager", "PluginListing", "LOCAL_FILE"]
+__all__ = ["PluginManager", "LOCAL_FILE"]
 
 LOCAL_FILE = "devstream_plugins.py"
 """Loaded from the config's folder, where there is one."""
@@ -41,8 +40,7 @@ LOCAL_FILE = "devstream_plugins.py"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(NamedTuple):
     """A kind of extension: the prefix of its entry points, its hook, and what is built in."""
 
     prefix: str
@@ -156,6 +154,8 @@ class PluginManager:
 
     def available(self) -> tuple[PluginListing, ...]:
         """List the plugins that could be used, without importing installed ones."""
+        from devstream.plugins.listing import list_plugins
+
         self._start(observers=False)
         return list_plugins(self._catalogue)
 

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect as types
 
-from devstream.errors import ConfigError, Diagnostic, OperationError, PluginError, Severity
+from devstream.errors import Diagnostic, OperationError, PluginError, Severity
 from devstream.model.values import Secret, format_path
-from devstream.plugins.fields import Problem, Walk
-from devstream.plugins.wording import LISTS, holds_secret, is_secret, members, unwrap
+from devstream.plugins.wording import holds_secret, is_secret, members, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from devstream.model.origin import Origins
     from devstream.model.tool import ToolInstance
     from devstream.model.values import Path, SecretRef, Value
+    from devstream.plugins.fields import Problem, Walk
 
 __all__ = ["OptionsSchema"]
 
@@ -60,29 +59,16 @@ class OptionsSchema:
         problems, _ = self._walked(options)
         return [_diagnostic(problem, instance) for problem in problems]
 
-    def prepare(
-        self,
-        options: dict[str, Value],
-        env: Callable[[SecretRef], str] | None,
-        origins: Origins | None = None,
-    ) -> dict[str, Value]:
-        """Bring options into the form they are compared and recorded in.
+    def prepare(self, options: dict[str, Value], env: Callable[[SecretRef], str] | None) -> dict[str, Value]:
+        """Bring options into the form they are compared and recorded in. What is wrong with them is for `check`.
 
         Args:
             options: as expanded.
             env: gives the text of an environment variable, for numbers and booleans; None: leave those.
-            origins: where the options were written, for the message.
-
-        Raises:
-            ConfigError: a variable does not hold a number or boolean where one is wanted.
         """
         if self._converted(options) is not None:
             return options
-        walk = Walk(env)
-        prepared: dict[str, Value] = walk.value(self._type, options)
-        wrong = [problem for problem in walk.problems if problem.code == "env-value"]
-        if wrong:
-            raise ConfigError([_located(problem, origins) for problem in wrong])
+        prepared: dict[str, Value] = _walk(env, keep_words=True).value(self._type, options)
         return prepared
 
     def convert(self, options: Mapping[str, Value]) -> msgspec.Struct:
@@ -95,7 +81,7 @@ class OptionsSchema:
         struct = self._converted(plain)
         if struct is not None:
             return struct
-        walk = Walk()
+        walk = _walk()
         plain = walk.value(self._type, plain)
         problems = [problem for problem in walk.problems if problem.severity is Severity.ERROR]
         if not problems:
@@ -124,7 +110,7 @@ class OptionsSchema:
             return None
 
     def _walked(self, options: dict[str, Value]) -> tuple[list[Problem], Value]:
-        walk = Walk()
+        walk = _walk()
         checked = walk.value(self._type, options)
         if not walk.failed and not walk.waiting:
             # What is left is what only the Struct itself knows: its __post_init__.
@@ -133,6 +119,13 @@ class OptionsSchema:
             except (msgspec.ValidationError, TypeError) as error:
                 walk.problems.append(_problem_of(error))
         return walk.problems, checked
+
+
+def _walk(env: Callable[[SecretRef], str] | None = None, *, keep_words: bool = False) -> Walk:
+    """Start a walk; it is imported here, since most options never need one."""
+    from devstream.plugins.fields import Walk
+
+    return Walk(env, keep_words=keep_words)
 
 
 def _described(struct: type[msgspec.Struct], owner: str) -> types.StructType:
@@ -184,7 +177,8 @@ def _children(kind: Any) -> list[types.Type]:
         return [kind.value_type]
     if isinstance(kind, types.TupleType):
         return list(kind.item_types)
-    return [kind.item_type] if isinstance(kind, LISTS) else []
+    item: types.Type | None = getattr(kind, "item_type", None)
+    return [] if item is None else [item]
 
 
 def _needs_walk(kind: types.Type, flags: frozenset[str]) -> bool:
@@ -224,6 +218,8 @@ def _secret_of(wanted: type, value: object) -> object:
 
 def _problem_of(error: Exception) -> Problem:
     """Turn msgspec's message into ours: the path apart, the rest as it was written."""
+    from devstream.plugins.fields import Problem
+
     message = str(error)
     place = _PLACE.search(message)
     path: list[str | int] = []
@@ -248,15 +244,5 @@ def _diagnostic(problem: Problem, instance: ToolInstance) -> Diagnostic:
         detail=f"by way of {', '.join(origin.trail)}" if origin.trail else "",
         mark=origin.mark or instance.origin.mark,
         address=str(instance.address),
-        suggestion=problem.suggestion,
-    )
-
-
-def _located(problem: Problem, origins: Origins | None) -> Diagnostic:
-    origin = origins.at(problem.path) if origins else None
-    return Diagnostic(
-        problem.summary,
-        problem.code,
-        mark=origin.mark if origin else None,
         suggestion=problem.suggestion,
     )

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from devstream.errors import Diagnostic
-    from devstream.model.origin import Origins
     from devstream.model.tool import ToolInstance
     from devstream.model.values import Path, SecretRef, Value
     from devstream.plugins.options import OptionsSchema
@@ -89,21 +88,13 @@ class ToolPlugin:
         """List every mistake and every warning about an instance's options, as far as they are known."""
         return self._options.check(instance) if self._options else []
 
-    def prepare(
-        self,
-        options: dict[str, Value],
-        env: Callable[[SecretRef], str] | None,
-        origins: Origins | None = None,
-    ) -> dict[str, Value]:
-        """Bring options into the form they are compared and recorded in.
+    def prepare(self, options: dict[str, Value], env: Callable[[SecretRef], str] | None) -> dict[str, Value]:
+        """Bring options into the form they are compared and recorded in; what is wrong with them is for `check`.
 
         Text at an option marked secret becomes a `Secret` of the source ``literal``; an environment variable at a
-        number or boolean becomes one (unless ``env`` is None); ``yes`` at a boolean becomes True.
-
-        Raises:
-            ConfigError: a variable holds no number or boolean where one is wanted.
+        number or boolean becomes one (unless ``env`` is None).
         """
-        return self._options.prepare(options, env, origins) if self._options else options
+        return self._options.prepare(options, env) if self._options else options
 
     def convert(self, options: Mapping[str, Value]) -> Any:
         """Make what the hooks get: the schema's Struct, or a dict where there is no schema.

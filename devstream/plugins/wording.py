@@ -10,7 +10,7 @@ from msgspec import inspect as types
 from devstream.model.values import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from devstream.model.values import Value
 
@@ -27,6 +27,8 @@ __all__ = [
     "same_shape",
     "bounds",
     "expected",
+    "choices",
+    "literal",
     "shown",
 ]
 
@@ -155,12 +157,28 @@ def expected(kind: types.Type) -> str:
         if is_secret(member):
             words.append("text")
         elif isinstance(member, types.LiteralType):
-            words.append(f"one of {', '.join(shown(item, frozenset()) for item in member.values)}")
+            words.append(f"one of {choices(member.values)}")
         elif isinstance(member, types.EnumType):
-            words.append(f"one of {', '.join(shown(item.value, frozenset()) for item in member.cls)}")
+            words.append(f"one of {choices(item.value for item in member.cls)}")
         elif not isinstance(member, types.NoneType) or len(members(kind)) == 1:
             words.append(_WORDS.get(type(member), "text"))
     return " or ".join(dict.fromkeys(words))
+
+
+def choices(values: Iterable[Value]) -> str:
+    """List the values there are to choose from."""
+    return ", ".join(literal(value) for value in values)
+
+
+def literal(value: Value) -> str:
+    """Write a scalar as YAML would; long text is cut."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return f'"{value if len(value) <= 40 else value[:39] + "…"}"'
+    return str(value)
 
 
 def shown(value: Value, flags: frozenset[str]) -> str:
@@ -169,12 +187,8 @@ def shown(value: Value, flags: frozenset[str]) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    if value is None:
-        return "null"
     if isinstance(value, Secret) or "secret" in flags:
-        return "this (not shown: the option is secret)"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'the text "{value if len(value) <= 40 else value[:39] + "…"}"'
-    return f"the number {value}"
+        return "what is there (not shown, since the option is secret)"
+    kind = "the text " if isinstance(value, str) else ""
+    kind = "the number " if isinstance(value, int | float) and not isinstance(value, bool) else kind
+    return f"{kind}{literal(value)}"

@@ -21,7 +21,7 @@ from devstream.state.head import HeadDocument, digest, is_sealed
 from devstream.state.migrations import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from devstream.model.state import Begin
     from devstream.state.backend import Head, StateBackend
@@ -55,10 +55,10 @@ def load(backend: StateBackend) -> Loaded | None:
         head = backend.read_head()
         if head is None:
             return None
-        document = decode_head(head.data, backend.location)
+        document = decode_head(head.data, backend.location, backend.get_blob)
         try:
             with _collector_paused():
-                return Loaded(document, head.version, folded(document, _Blobs(backend, head)))
+                return Loaded(document, head.version, folded(document, Blobs(backend, head)))
         except _Overtaken:
             continue
     message = f"the state {backend.location} changes faster than it can be read"
@@ -77,8 +77,13 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def decode_head(data: bytes, location: str) -> HeadDocument:
+def decode_head(
+    data: bytes, location: str, get_blob: Callable[[str], bytes | None] = lambda _: None
+) -> HeadDocument:
     """Read a head.
+
+    Args:
+        get_blob: where kept snapshots are, to compare a head with that was edited by hand.
 
     Raises:
         StateDamagedError, StateForeignError: see `devstream.state.recognise`.
@@ -87,22 +92,19 @@ def decode_head(data: bytes, location: str) -> HeadDocument:
     if not is_sealed(data):
         from devstream.state.recognise import explain
 
-        raise explain(data, location)
-    document = _convert(migrate(msgspec.json.decode(data), f"the state {location}"), location)
+        raise explain(data, location, get_blob)
+    try:
+        plain = migrate(msgspec.json.decode(data), f"the state {location}")
+        document = msgspec.convert(plain, HeadDocument)
+    except (msgspec.MsgspecError, AttributeError) as error:
+        raise StateDamagedError(f"the state {location} is sealed, but it is not one: {error}") from error
     if document.moved_to:
         message = f"the state {location} was moved to {document.moved_to}"
         raise StateError(message, code="state-moved", suggestion=f"use --state {document.moved_to}")
     return document
 
 
-def _convert(plain: dict[str, Any], location: str) -> HeadDocument:
-    try:
-        return msgspec.convert(plain, HeadDocument)
-    except msgspec.ValidationError as error:
-        raise StateDamagedError(f"the state {location} is not one: {error}") from error
-
-
-class _Blobs:
+class Blobs:
     """Reads the blobs that one head names."""
 
     def __init__(self, backend: StateBackend, head: Head) -> None:
@@ -111,9 +113,11 @@ class _Blobs:
 
     @property
     def location(self) -> str:
+        """Where the state is, for messages."""
         return self._backend.location
 
     def get(self, blob: Blob) -> dict[str, Any]:
+        """Read a blob, checked against the digest that the head holds."""
         data = self._backend.get_blob(blob.name)
         if data is None:
             self._missing(blob)
@@ -128,12 +132,13 @@ class _Blobs:
         return migrate(plain, where)
 
     def _missing(self, blob: Blob) -> None:
+        """Start over where the head has moved on."""
         now = self._backend.read_head()
         if now is None or now.version != self._head.version:
             raise _Overtaken(blob.name)
 
 
-def folded(document: HeadDocument, blobs: _Blobs) -> Fold:
+def folded(document: HeadDocument, blobs: Blobs) -> Fold:
     """Fold the snapshot, the segments and the inline records of a head.
 
     Raises:

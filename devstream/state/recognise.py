@@ -11,6 +11,8 @@ from devstream.errors import StateDamagedError, StateForeignError
 from devstream.state.migrations import FORMAT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from devstream.errors import StateError
 
 __all__ = ["explain"]
@@ -20,7 +22,7 @@ _OLD_ENTRY = re.compile(rb"(?m)^\s+name: .*\n(.*\n)*?\s+instanceID: ", re.IGNORE
 _OURS = ("lineage", "serial", "write_id")
 
 
-def explain(data: bytes, location: str) -> StateError:
+def explain(data: bytes, location: str, get_blob: Callable[[str], bytes | None]) -> StateError:
     """Say what was found in place of a state, where it breaks, and what to do. Nothing is ever written over it."""
     if not data.strip(b"\0 \t\r\n"):
         return _empty(data, location)
@@ -31,7 +33,7 @@ def explain(data: bytes, location: str) -> StateError:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         return _broken(data, location, str(error))
-    return _edited(document, location)
+    return _edited(document, location, get_blob)
 
 
 def _empty(data: bytes, location: str) -> StateError:
@@ -64,7 +66,7 @@ def _place(data: bytes, reason: str) -> str:
     return f"line {line}, column {column}: {reason}"
 
 
-def _edited(document: Any, location: str) -> StateError:
+def _edited(document: Any, location: str, get_blob: Callable[[str], bytes | None]) -> StateError:
     """JSON that parses: a newer format (which may sign in another way), a hand edit, or not ours."""
     if not isinstance(document, dict) or not all(name in document for name in _OURS):
         message = f"{location} is not a state of devstream, although it is JSON"
@@ -76,5 +78,28 @@ def _edited(document: Any, location: str) -> StateError:
     return StateDamagedError(
         f"the state {location} is well-formed, but its digest differs: it was edited by hand or damaged",
         code="state-edited",
+        detail=_compared(document, get_blob),
         suggestion=f"restore {location} from a backup, or undo the edit",
     )
+
+
+def _compared(document: dict[str, Any], get_blob: Callable[[str], bytes | None]) -> str:
+    """Say what differs from the newest snapshot that was kept; empty where none can be compared."""
+    try:
+        kept = document["history"][0]
+        old = msgspec.json.decode(get_blob(kept["snapshot"]["name"]) or b"")["state"]["tools"]
+        new = document["snapshot"]["state"]["tools"]
+        lines = [_difference(name, old.get(name), new.get(name)) for name in {**old, **new}]
+    except (LookupError, TypeError, AttributeError, msgspec.DecodeError):
+        return ""
+    changed = [line for line in lines if line]
+    title = f"Beside the snapshot of serial {kept['serial']} (run {kept['run_id'] or 'unknown'}):"
+    return "\n".join([title, *(changed or ["the recorded tools are the same"])])
+
+
+def _difference(name: str, old: Any, new: Any) -> str:
+    """Name the fields of one entry that differ; their values may be long, or nobody's business."""
+    if old is None or new is None:
+        return f"  {name}: {'added' if old is None else 'removed'}"
+    fields = [field for field in {**old, **new} if old.get(field) != new.get(field)]
+    return f"  {name}: {', '.join(fields)}" if fields else ""

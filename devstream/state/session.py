@@ -72,6 +72,8 @@ class StateWriter:
     def _hand_in(
         self, records: Sequence[Record], done: Callable[[DevstreamError | None], None] | None
     ) -> None:
+        if not records and done is None:
+            return
         try:
             entry = Entry(_encode(records), done)
         except DevstreamError as problem:

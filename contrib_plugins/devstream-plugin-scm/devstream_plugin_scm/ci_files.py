@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,12 +10,12 @@ from msgspec import Struct, field
 from devstream.api import OperationError, ResourceStatus, ToolSchema, Traits, hookimpl, option
 from devstream_plugin_scm.forge import File
 from devstream_plugin_scm.options import Pipeline
-from devstream_plugin_scm.repository import TargetRepo
+from devstream_plugin_scm.repository import DEFAULT_BRANCH, TargetRepo
 from devstream_plugin_scm.scm_files import KeptFiles
 from devstream_plugin_scm.sources import Tree, check_path, read_location
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from devstream.api import Context, Tool, ToolState
     from devstream_plugin_scm.scm_files import FilesThere
@@ -135,7 +134,11 @@ def _gitlab(options: PipelineOptions, context: Context) -> Tree:
 def _pipeline(kind: str, options: PipelineOptions, context: Context, *, default: str) -> Tree:
     location = options.pipeline.config_location or default
     templates = read_location(location, folder=context.folder, shipped=PIPELINES)
-    return _render(kind, templates, options.scm, options.pipeline.variables())
+    variables = options.pipeline.variables(options.scm.short_name)
+    if not (variables["test"]["enable"] or variables["imageRepo"] or variables["sonarqube"]):
+        message = "the pipeline would do nothing"
+        raise OperationError(message, suggestion="give pipeline.test.command, imageRepo or sonarqube")
+    return _render(kind, templates, options.scm, variables)
 
 
 def _generic(options: GenericOptions, context: Context) -> Tree:
@@ -151,8 +154,8 @@ def _render(kind: str, templates: Tree, repo: TargetRepo, variables: Mapping[str
     """Render templates to where the CI system looks for them."""
     from devstream_plugin_scm.rendering import Renderer
 
-    name = repo.name or repo.url.rpartition("/")[2].removesuffix(".git")
-    renderer = Renderer({"AppName": name, "Repo": {"Name": name, "Owner": repo.namespace}, **variables})
+    facts = {"Name": repo.short_name, "Owner": repo.namespace, "Branch": repo.branch or DEFAULT_BRANCH}
+    renderer = Renderer({"AppName": repo.short_name, "Repo": facts, **variables})
     files: Tree = {}
     for path, file in templates.items():
         target = _target(kind, path)

@@ -144,7 +144,7 @@ class LocalForge:
         for attempt in range(_ATTEMPTS):
             before = self._existing(location)
             with open_workshop(self._context, self.path(location)) as workshop:
-                refs = self._prepare(workshop, before, branch, message, decide, rendered)
+                refs = self._prepare(workshop, before, branch, message, decide=decide, rendered=rendered)
                 pushed = workshop.push(refs) if refs else None
             if pushed is None or self._arrived(pushed, location, refs):
                 return refs.get(_HEADS + branch)
@@ -158,6 +158,7 @@ class LocalForge:
         before: Repository,
         branch: str,
         message: str,
+        *,
         decide: Decide,
         rendered: Mapping[str, File] | None,
     ) -> dict[str, str]:

@@ -50,6 +50,12 @@ class ImageRepo(Struct, kw_only=True):
     user: Annotated[str, option("The user, and the namespace of the image.")] = ""
     password: Annotated[Secret | None, option("The password.", secret=True, record_only=True)] = None
 
+    def variables(self, app_name: str) -> dict[str, str]:
+        """Give what a template may use; ``image`` is the whole name without a tag."""
+        host = self.url.partition("://")[2] or self.url
+        image = "/".join(part.strip("/") for part in (host, self.user, app_name.lower()) if part)
+        return {"url": self.url, "user": self.user, "image": image}
+
 
 class SonarQube(Struct, kw_only=True):
     """A SonarQube server that looks at the code."""
@@ -82,7 +88,7 @@ class Pipeline(Struct, kw_only=True, rename="camel"):
     language: Annotated[Language, option("Language of the app.")] = field(default_factory=Language)
     test: Annotated[Test, option("How it tests.")] = field(default_factory=Test)
 
-    def variables(self) -> dict[str, Any]:
+    def variables(self, app_name: str) -> dict[str, Any]:
         """Give what a template may use, without anything secret."""
         defaults = defaults_for(self.language.name)
         return {
@@ -98,7 +104,7 @@ class Pipeline(Struct, kw_only=True, rename="camel"):
                 "coverageCommand": self.test.coverage_command,
                 "CoverageStatusCommand": self.test.coverage_status_command,
             },
-            "imageRepo": self.image_repo and {"url": self.image_repo.url, "user": self.image_repo.user},
+            "imageRepo": self.image_repo and self.image_repo.variables(app_name),
             "sonarqube": self.sonarqube and {"name": self.sonarqube.name, "url": self.sonarqube.url},
             "dingTalk": self.ding_talk and {"name": self.ding_talk.name, "atUsers": self.ding_talk.at_users},
         }

@@ -29,10 +29,22 @@ MAX_RENDERED = 1024 * 1024
 MAX_LOOPS = 3
 """How deep ``for`` may nest: three loops over lists are plenty for a file, ten would never end."""
 
-_ALLOWED = frozenset(
-    "Template Output TemplateData Name Const List Dict Pair Tuple Getattr Getitem Compare Operand And Or Not "
-    "CondExpr If For Concat Filter Test".split()
+_STRUCTURE = ("Template", "Output", "TemplateData", "If", "For")
+_VALUES = (
+    "Name",
+    "Const",
+    "List",
+    "Dict",
+    "Pair",
+    "Tuple",
+    "Getattr",
+    "Getitem",
+    "CondExpr",
+    "Concat",
+    "Filter",
 )
+_LOGIC = ("Compare", "Operand", "And", "Or", "Not", "Test")
+_ALLOWED = frozenset((*_STRUCTURE, *_VALUES, *_LOGIC))
 _TESTS = frozenset({"defined", "undefined", "none", "string", "number", "sequence", "mapping", "boolean"})
 _DELIMITERS = {
     "variable_start_string": "[[",
@@ -128,7 +140,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - files of a repository, not HTML
+        autoescape=False,
     )
     environment.globals.clear()
     allowed = {name: environment.filters[name] for name in ("default", "length", "first", "last", "trim")}

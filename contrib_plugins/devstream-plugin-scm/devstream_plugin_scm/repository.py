@@ -46,6 +46,11 @@ class RepoInfo(Struct, kw_only=True, rename="camel"):
         """Whom it belongs to: the owner or the organisation; empty for neither."""
         return self.owner or self.org
 
+    @property
+    def short_name(self) -> str:
+        """Its name, from the url where it is not given."""
+        return self.name or self.url.rpartition("/")[2].removesuffix(".git")
+
 
 class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
     """A repository that tools write into: it has to be complete, and of a kind that is supported."""
@@ -60,7 +65,7 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
             message = "owner and org cannot be given at the same time"
             raise ValueError(message)
         self._check_kind()
-        for part in filter(None, (self.owner, self.org, self.name)):
+        for part in filter(None, (self.owner, self.org)):
             check_name(part)
         if self.branch:
             check_branch(self.branch)
@@ -83,6 +88,7 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
         if self.url and not self.url.endswith(".git"):
             message = f'"{self.url}" is not the url of a local repository: a path, or file://, ending in .git'
             raise ValueError(message)
+        check_name(self.short_name)
         for place in (self.url, self.base_url):
             _check_folder(place)
 

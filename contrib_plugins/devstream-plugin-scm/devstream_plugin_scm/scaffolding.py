@@ -138,17 +138,13 @@ def _render(tool: Tool, context: Context) -> Tree:
     from devstream_plugin_scm.rendering import Renderer
 
     repo: TargetRepo = tool.options.destination_repo
-    name = _name(repo)
+    name = repo.short_name
     variables = {
         "AppName": name,
         "Repo": {"Name": name, "Owner": repo.namespace, "Branch": _branch(tool)},
         **tool.options.vars,
     }
     return Renderer(variables).tree(_template(tool, context), app_name=name)
-
-
-def _name(repo: TargetRepo) -> str:
-    return repo.name or repo.url.rstrip("/").rpartition("/")[2].removesuffix(".git")
 
 
 def _template(tool: Tool, context: Context) -> Tree:
@@ -247,7 +243,7 @@ def _status(found: Repository, tool: Tool, recorded: ToolState | None, context: 
             "rendered": found.rendered.tree if found.rendered else None,
         },
         outputs={
-            "repo": _name(repo),
+            "repo": repo.short_name,
             "owner": repo.owner,
             "org": repo.org,
             "repoURL": found.url,

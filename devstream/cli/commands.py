@@ -1,0 +1,44 @@
+"""The root of the command line, and the table of its commands."""
+
+from __future__ import annotations
+
+import click
+
+from devstream import __version__
+from devstream.cli.lazy import Entry, LazyGroup
+from devstream.cli.options import epilog, output_options
+
+__all__ = ["root", "ENTRIES", "ALIASES", "CONTEXT"]
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+ENTRIES = {
+    "run": Entry("devstream.cli.run:run", "Make the world as the configuration says."),
+    "plan": Entry("devstream.cli.plan:plan", "Show what a run would do."),
+    "validate": Entry(
+        "devstream.cli.validate:validate", "Check the configuration, without looking at the world."
+    ),
+    "show": Entry("devstream.cli.show:show", "Show the configuration, the graph, the state or its outputs."),
+    "list": Entry("devstream.cli.listing:listing", "List the plugins there are."),
+    "version": Entry("devstream.cli.version:version", "Print the version."),
+}
+ALIASES = {"apply": "run"}
+
+
+@click.group(
+    cls=LazyGroup,
+    entries=ENTRIES,
+    aliases=ALIASES,
+    name="devstream",
+    context_settings=CONTEXT,
+    epilog=epilog(
+        "devstream plan                  show what would be done",
+        "devstream run                   do it",
+        "devstream show state            what is recorded",
+        "devstream COMMAND --help        options and examples of a command",
+    ),
+)
+@click.version_option(__version__, message="devstream %(version)s")
+@output_options
+def root() -> None:
+    """One YAML file becomes a working, connected DevOps toolchain, and stays one."""

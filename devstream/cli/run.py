@@ -1,0 +1,162 @@
+"""``devstream run`` (``apply``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from devstream.cli.application import Answer, Application
+from devstream.cli.exit_codes import of_run
+from devstream.cli.options import Duration, epilog, output_options, source_options
+from devstream.cli.plan import plan_answer
+from devstream.cli.prompt import confirm, needs_answer
+from devstream.cli.wording import next_command
+from devstream.errors import DevstreamError
+from devstream.model.plan import Outcome
+from devstream.report.plan import PlanView, count_line, plan_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from devstream.engine.session import Session
+    from devstream.errors import Diagnostic
+    from devstream.model.address import Address
+    from devstream.model.plan import Plan, RunReport
+    from devstream.report.terminal import Look
+
+__all__ = ["run"]
+
+
+@click.command(
+    epilog=epilog(
+        "devstream run                        show the plan, ask, carry it out",
+        "devstream run -y -f shop/            the configuration is a folder; nobody is asked",
+        "devstream run --var branch=main -x   set a variable; stop at the first failure",
+        "devstream run --dry-run              the same as devstream plan",
+    )
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--parallelism", type=click.IntRange(1, 1000), help="How many operations run at once.")
+@click.option(
+    "--lock-timeout",
+    type=Duration(),
+    default="90s",
+    show_default=True,
+    help="How long to wait for another run.",
+)
+@click.option("--no-refresh", is_flag=True, help="Believe the state: do not look at what it records.")
+@click.option("-x", "--fail-fast", is_flag=True, help="Start nothing new after a failure.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan.")
+@source_options
+@output_options
+@click.pass_obj
+def run(
+    app: Application,
+    *,
+    yes: bool,
+    parallelism: int | None,
+    lock_timeout: float,
+    no_refresh: bool,
+    fail_fast: bool,
+    dry_run: bool,
+) -> Answer:
+    """Make the world as the configuration says.
+
+    Shows the plan, asks, and carries it out: creates, updates and connects what the configuration asks for,
+    and deletes what has left it.
+    """
+    app.begin("run")
+    session = app.open(
+        app.invocation(
+            refresh=not no_refresh, parallelism=parallelism, fail_fast=fail_fast, lock_timeout=lock_timeout
+        )
+    )
+    app.warn(session.warnings)
+    if dry_run:
+        return plan_answer(app, session, session.plan())
+    report = session.run(lambda plan: _approve(app, plan, yes=yes))
+    return _answer(app, session, report)
+
+
+def _approve(app: Application, plan: Plan, *, yes: bool) -> bool:
+    """Show the plan and ask; what only writes things down needs no answer."""
+    app.reporter.pause()
+    app.plan = plan
+    app.warn(plan.warnings)
+    if app.is_human:
+        view = PlanView(app.out.look)
+        app.out.lines([count_line(plan)] if app.shared.quiet else [*plan_lines(plan, view), ""])
+    if yes or not needs_answer(plan):
+        return True
+    if not app.is_human:
+        app.err.lines(plan_lines(plan, PlanView(app.err.look)))
+    return confirm(plan, app.stdin, app.err, no_input=app.shared.no_input)
+
+
+def _answer(app: Application, session: Session, report: RunReport | None) -> Answer:
+    if app.plan is not None:
+        app.warn(app.plan.warnings)
+    failed = _failed(app.plan, report)
+
+    def data(mask: Any) -> Mapping[str, Any]:
+        from devstream.report.json import run_data
+
+        return {**run_data(report, mask), "state": mask(session.state_location)}
+
+    def lines(look: Look) -> Sequence[str]:
+        if report is None:
+            return _nothing_done(app, session, look)
+        return _summary(app, session, report, look)
+
+    return Answer(data, lines, of_run(report, app.plan), failed)
+
+
+def _failed(plan: Plan | None, report: RunReport | None) -> tuple[Diagnostic, ...]:
+    """Collect what went wrong: while planning and while running."""
+    planned = [change.error for change in plan.changes if change.error] if plan else []
+    results = report.results if report else ()
+    ran = [result.error for result in results if result.error and result.outcome is not Outcome.SKIPPED]
+    return tuple(dict.fromkeys([*planned, *ran]))
+
+
+def _nothing_done(app: Application, session: Session, look: Look) -> list[str]:
+    if app.plan is None:
+        return ["Nothing to do."]
+    lines = plan_lines(app.plan, PlanView(look, state=session.state_location))
+    return [count_line(app.plan)] if app.shared.quiet else lines
+
+
+def _summary(app: Application, session: Session, report: RunReport, look: Look) -> list[str]:
+    from devstream.report.tables import run_count_line, run_lines
+
+    if app.shared.quiet:
+        return [run_count_line(report)]
+    state = look.paint("dim", f"State: {session.state_location}")
+    return [*run_lines(report, _outputs(session), look), state, "", *_try_next(app, report, look)]
+
+
+def _outputs(session: Session) -> Mapping[Address, Mapping[str, Any]]:
+    """Read the recorded outputs; a summary without them is better than none."""
+    from devstream.model.recorded import comparable
+
+    try:
+        tools = session.read_state().tools
+    except DevstreamError:
+        return {}
+    return {address: comparable(dict(tool.outputs)) for address, tool in tools.items()}
+
+
+def _try_next(app: Application, report: RunReport, look: Look) -> list[str]:
+    """Propose what people do next: try again after a failure, else look around."""
+    proposals = [
+        ("show outputs", "what was made, and where"),
+        ("plan", "what differs from the configuration"),
+    ]
+    if all(result.outcome is Outcome.SUCCEEDED for result in report.results):
+        proposals.append(("show graph", "how it hangs together"))
+    else:
+        proposals.insert(0, ("run", "try again what did not succeed"))
+    commands = [(next_command(app.program, verb, app.shared), why) for verb, why in proposals]
+    width = max(len(command) for command, _ in commands)
+    return ["Try next:", *(f"  {command:<{width}}  {look.paint('dim', why)}" for command, why in commands)]

@@ -1,0 +1,46 @@
+"""``devstream validate``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from devstream.cli.application import Answer, Application
+from devstream.cli.options import epilog, output_options, source_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["validate"]
+
+
+@click.command(
+    epilog=epilog(
+        "devstream validate                    the configuration in this folder",
+        "devstream validate -f shop/ -o json   another one; mistakes as data",
+    )
+)
+@source_options
+@output_options
+@click.pass_obj
+def validate(app: Application) -> Answer:
+    """Check the configuration: files, variables, plugins, options, references and cycles.
+
+    Needs no network and no credentials; every mistake is shown, not only the first.
+    """
+    app.begin("validate")
+    session = app.open(app.invocation(offline=True))
+    config, tools = session.config, session.tools
+    app.warn(session.warnings)
+    counts = {"tools": len(tools), "apps": len(config.apps), "dependencies": _edges(session.graph)}
+
+    def data(mask: Any) -> Mapping[str, Any]:
+        return {"valid": True, **counts, "files": [mask(str(file)) for file in config.files]}
+
+    text = f"The configuration is valid: {counts['tools']} tools, {counts['apps']} apps, {counts['dependencies']} dependencies."
+    return Answer(data, lambda _: [text])
+
+
+def _edges(graph: Any) -> int:
+    return sum(len(graph.dependencies(node)) for node in graph)

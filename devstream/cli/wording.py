@@ -1,0 +1,56 @@
+"""Command lines in words: the one that is recorded, and the one that is proposed next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from devstream.cli.application import Shared
+
+__all__ = ["recorded_command", "next_command"]
+
+
+def recorded_command(program: str, argv: Sequence[str]) -> str:
+    """Write the command line for records and crash files, without the values of variables.
+
+    >>> recorded_command("devstream", ["run", "--var", "token=x", "--var=b=env:B", "-y"])
+    'devstream run --var token=... --var=b=env:B -y'
+    """
+    from shlex import join
+
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] == "--var":
+            words.append(_without_value(word))
+        elif word.startswith("--var="):
+            words.append("--var=" + _without_value(word.removeprefix("--var=")))
+        else:
+            words.append(word)
+    return join([program, *words])
+
+
+def _without_value(assignment: str) -> str:
+    name, equals, value = assignment.partition("=")
+    return assignment if not equals or value.startswith("env:") else f"{name}=..."
+
+
+def next_command(program: str, verb: str, shared: Shared) -> str:
+    """Write the command that does ``verb`` with the same configuration."""
+    from shlex import join
+
+    return join([program, verb, *_sources(shared)])
+
+
+def _sources(shared: Shared) -> Iterator[str]:
+    if shared.chdir:
+        yield from ("--chdir", shared.chdir)
+    if shared.config_file:
+        yield from ("-f", str(shared.config_file))
+    for name, value in shared.variables.items():
+        yield from ("--var", f"{name}={value}")
+    for file in shared.var_files:
+        yield from ("--var-file", str(file))
+    for plugin in shared.plugins:
+        yield from ("-p", plugin)
