@@ -12,7 +12,7 @@ def main() -> int:
     if sys.argv[1:] == ["--version"]:  # answered before anything heavy is imported
         from devstream import __version__
 
-        sys.stdout.write(f"devstream {__version__}\n")
+        print(f"devstream {__version__}")  # noqa: T201 - nothing else is needed yet
         return 0
     from devstream.cli.main import run_this_process
 

@@ -136,7 +136,6 @@ class LocalBackend:
         self._path = path.resolve()
         self._files = files or Files()
         self._blobs = self._beside(".d")
-        self._count = 0
         self._swept = False
 
     @property
@@ -146,8 +145,6 @@ class LocalBackend:
 
     def _beside(self, ending: str) -> Path:
         return self._path.with_name(self._path.name + ending)
-
-    # -- the head
 
     def read_head(self) -> Head | None:
         """Read the state file; its version is its digest."""
@@ -187,7 +184,8 @@ class LocalBackend:
             if descriptor is not None:
                 return descriptor
             if time.monotonic() > deadline:
-                message = f"the state {self.location} is locked by process {self._pid_in(path)}, which does not let go"
+                pid = (self._read(path) or b"?").decode("ascii", "replace").strip()
+                message = f"the state {self.location} is locked by process {pid}, which does not let go"
                 raise StateUnreachableError(
                     message, suggestion="continue or end that process (it may be stopped)"
                 )
@@ -206,21 +204,24 @@ class LocalBackend:
         os.close(descriptor)
         return None
 
-    def _pid_in(self, path: Path) -> str:
-        return (self._read(path) or b"?").split(b"\n")[0].decode("ascii", "replace").strip()
-
     def _sweep(self) -> None:
-        """Remove what dead processes left behind, once; the caller holds the lock."""
+        """Remove what dead processes left behind, once; the caller holds the lock, so no head is being written."""
         if self._swept:
             return
         self._swept = True
-        for folder, prefix in ((self._path.parent, f"{self._path.name}.tmp-"), (self._blobs, "tmp-")):
-            with suppress(OSError):
-                for name in self._files.names(folder):
-                    if name.startswith(prefix) and not _is_alive(name[len(prefix) :].partition("-")[0]):
-                        self._files.unlink(folder / name)
+        self._sweep_folder(self._path.parent, f"{self._path.name}.tmp-", {os.getpid()})
+        self._sweep_folder(self._blobs, "tmp-", set())
 
-    # -- blobs
+    def _sweep_folder(self, folder: Path, prefix: str, over: set[int]) -> None:
+        with suppress(OSError):
+            for name in self._files.names(folder):
+                pid = name.removeprefix(prefix).partition("-")[0]
+                if (
+                    name.startswith(prefix)
+                    and pid.isdecimal()
+                    and (int(pid) in over or not _is_alive(int(pid)))
+                ):
+                    self._files.unlink(folder / name)
 
     def put_blob(self, name: str, data: bytes) -> None:
         """Store a blob as a file of its own, whole or not at all."""
@@ -243,14 +244,10 @@ class LocalBackend:
 
     def list_blobs(self) -> list[str]:
         """List the blobs, in order."""
-        with self._explained(self._blobs, "read"):
-            try:
-                names = self._files.names(self._blobs)
-            except FileNotFoundError:
-                return []
+        names: list[str] = []
+        with self._explained(self._blobs, "read"), suppress(FileNotFoundError):
+            names = self._files.names(self._blobs)
         return sorted(name for name in names if not name.startswith("tmp-"))
-
-    # -- the lease
 
     @contextmanager
     def hold_lease(self, holder: LeaseHolder) -> Iterator[bool]:
@@ -263,8 +260,8 @@ class LocalBackend:
             yield False
             return
         try:
+            data = msgspec.json.encode(holder) + b"\n"
             with self._explained(path, "write"):
-                data = msgspec.json.encode(holder) + b"\n"
                 os.pwrite(descriptor, data, 0)
                 os.ftruncate(descriptor, len(data))
             yield True
@@ -287,8 +284,6 @@ class LocalBackend:
             finally:
                 os.close(descriptor)
 
-    # -- files
-
     def _read(self, path: Path) -> bytes | None:
         with self._explained(path, "read"):
             try:
@@ -307,9 +302,8 @@ class LocalBackend:
 
     def _replace(self, path: Path, data: bytes) -> None:
         """Write a file anew: new or old, never in between; durable when this returns."""
-        self._count += 1
         prefix = path.name + ".tmp-" if path == self._path else "tmp-"
-        temporary = path.with_name(f"{prefix}{os.getpid()}-{self._count}")
+        temporary = path.with_name(f"{prefix}{os.getpid()}-{os.urandom(4).hex()}")
         try:
             self._write(temporary, data)
             self._put_in_place(temporary, path)
@@ -341,13 +335,13 @@ class LocalBackend:
                 os.close(descriptor)
 
     def _put_in_place(self, temporary: Path, path: Path) -> None:
-        try:
-            with self._explained(path, "write"):
+        with self._explained(path, "write"):
+            try:
                 self._files.rename(temporary, path)
-        except StateUnreachableError as error:
-            if getattr(error.__cause__, "errno", None) == errno.EIO:
-                raise SwapUnsettled(error.diagnostic.summary) from error
-            raise
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                raise SwapUnsettled(f"cannot say whether {path} was replaced") from error
 
     @contextmanager
     def _explained(self, path: Path, doing: str) -> Iterator[None]:
@@ -371,9 +365,8 @@ def _explain(error: OSError, path: Path, doing: str) -> DevstreamError:
     if doing != "read" and error.errno in _FORBIDDEN:
         hint = "give this user the right to write there, or name another place with stateFile"
         return SwapRefused(what, Refusal.FORBIDDEN, suggestion=hint)
-    if error.errno == errno.EISDIR:
-        return StateUnreachableError(what, suggestion="stateFile names a file, not a folder")
-    return StateUnreachableError(what)
+    hint = "stateFile names a file, not a folder" if error.errno == errno.EISDIR else ""
+    return StateUnreachableError(what, suggestion=hint)
 
 
 def _digest(data: bytes) -> str:
@@ -388,14 +381,12 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _is_alive(pid: str) -> bool:
+def _is_alive(pid: int) -> bool:
     """Tell whether a process runs; True where that cannot be known."""
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except (ValueError, OverflowError, OSError):
-        return True
+        os.kill(pid, 0)
+    except (OverflowError, OSError) as error:
+        return not isinstance(error, ProcessLookupError)
     return True
 
 

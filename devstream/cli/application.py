@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from devstream.errors import ExitCode, Severity
 from devstream.model.events import Notice, PlanReady
 from devstream.model.redact import Redactor
-from devstream.report.diagnostics import all_lines
 from devstream.report.reporter import Silent
 from devstream.report.streams import Output
 from devstream.report.terminal import Colour, look_at
@@ -136,9 +135,11 @@ class Application:
         return self.shared.output is Format.HUMAN
 
     def begin(self, command: str) -> None:
-        """Name the command that is carried out, and choose how progress is shown."""
+        """Name the command that is carried out, choose how progress is shown, and say what the options ask for."""
         self.command = command
         self.reporter = self._new_reporter()
+        found, self.diagnostics = self.diagnostics, []
+        self.warn(found)
 
     def _new_reporter(self) -> Reporter:
         if self.shared.output is Format.NDJSON:
@@ -209,6 +210,8 @@ class Application:
     def show(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Print diagnostics for people."""
         if diagnostics:
+            from devstream.report.diagnostics import all_lines
+
             self.reporter.pause()
             self.err.lines(all_lines(diagnostics, self.err.look))
 

@@ -29,9 +29,10 @@ def listing() -> None:
 
 
 @listing.command(
+    short_help="Tools, state backends, secret sources.",
     epilog=epilog(
         "devstream list plugins", "devstream list plugins -r 'git.*'", "devstream list plugins -o json"
-    )
+    ),
 )
 @click.option("-r", "--filter", "pattern", metavar="REGEX", help="Only names in which the pattern is found.")
 @source_options
@@ -42,7 +43,6 @@ def plugins(app: Application, *, pattern: str | None) -> Answer:
     from devstream.plugins.manager import PluginManager
 
     app.begin("list plugins")
-    app.warn(())
     manager = PluginManager(folder=_folder(app), arguments=app.shared.plugins, environ=app.environ)
     found = _matching(manager.available(), pattern)
 

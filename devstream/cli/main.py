@@ -22,6 +22,10 @@ __all__ = ["main", "run_this_process"]
 
 def run_this_process() -> int:
     """Run this process's command line."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            nothing = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nothing, "r" if name == "stdin" else "w", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # not every stand-in for a stream can be changed
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

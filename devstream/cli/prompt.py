@@ -38,13 +38,13 @@ def confirm(plan: Plan, stdin: TextIO, err: Output, *, no_input: bool = False) -
         raise DeclinedError(message, code="no-terminal", suggestion="look at the plan, then add --yes (-y)")
     doomed = delete_lines(plan, err.look)
     if doomed:
-        err.lines(["", err.look.paint("bold", "This destroys:"), *doomed])
+        err.lines([err.look.paint("bold", "This destroys:"), *doomed])
         return _ask('Go on? Only "yes" in full counts: ', stdin, err) == "yes"
     return _ask("Go on? [y/N] ", stdin, err) in ("y", "yes")
 
 
 def _ask(question: str, stdin: TextIO, err: Output) -> str:
-    err.text(f"\n{question}")
+    err.text(question)
     line = stdin.readline()
     if not line.endswith("\n"):
         err.text("\n")

@@ -133,7 +133,7 @@ def _summary(app: Application, session: Session, report: RunReport, look: Look) 
     if app.shared.quiet:
         return [run_count_line(report)]
     state = look.paint("dim", f"State: {session.state_location}")
-    return [*run_lines(report, _outputs(session), look), state, "", *_try_next(app, report, look)]
+    return ["", *run_lines(report, _outputs(session), look), state, "", *_try_next(app, report, look)]
 
 
 def _outputs(session: Session) -> Mapping[Address, Mapping[str, Any]]:

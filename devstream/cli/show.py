@@ -36,7 +36,8 @@ def show() -> None:
 
 
 @show.command(
-    epilog=epilog("devstream show config", "devstream show config -f shop/ --var branch=main -o json")
+    short_help="The configuration, variables filled in.",
+    epilog=epilog("devstream show config", "devstream show config -f shop/ --var branch=main -o json"),
 )
 @source_options
 @output_options
@@ -62,7 +63,8 @@ def config(app: Application) -> Answer:
 
 
 @show.command(
-    epilog=epilog("devstream show expanded", "devstream show expanded -o json | jq '.tools[].name'")
+    short_help="The tools that apps become, with origins.",
+    epilog=epilog("devstream show expanded", "devstream show expanded -o json | jq '.tools[].name'"),
 )
 @source_options
 @output_options
@@ -88,11 +90,12 @@ def expanded(app: Application) -> Answer:
 
 
 @show.command(
+    short_help="Which tool waits for which.",
     epilog=epilog(
         "devstream show graph",
         "devstream show graph --format svg > graph.svg",
         "devstream show graph -o json",
-    )
+    ),
 )
 @click.option(
     "--format",
@@ -133,11 +136,12 @@ def graph(app: Application, *, picture: str) -> Answer:
 
 
 @show.command(
+    short_help="What is recorded.",
     epilog=epilog(
         "devstream show state                              all that is recorded",
         "devstream show state file.readme                  one tool, in full",
         "devstream show state --state ./devstream.state    without a configuration",
-    )
+    ),
 )
 @click.argument("addresses", nargs=-1)
 @state_option
@@ -166,7 +170,10 @@ def state(app: Application, *, addresses: tuple[str, ...]) -> Answer:
     return Answer(data, lines)
 
 
-@show.command(epilog=epilog("devstream show outputs", "devstream show outputs repo-scaffolding.web -o json"))
+@show.command(
+    short_help="What was made, and where.",
+    epilog=epilog("devstream show outputs", "devstream show outputs repo-scaffolding.web -o json"),
+)
 @click.argument("addresses", nargs=-1)
 @state_option
 @source_options

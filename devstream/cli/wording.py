@@ -37,10 +37,10 @@ def _without_value(assignment: str) -> str:
 
 
 def next_command(program: str, verb: str, shared: Shared) -> str:
-    """Write the command that does ``verb`` with the same configuration."""
+    """Write the command that does ``verb`` (one or two words) with the same configuration."""
     from shlex import join
 
-    return join([program, verb, *_sources(shared)])
+    return join([program, *verb.split(), *_sources(shared)])
 
 
 def _sources(shared: Shared) -> Iterator[str]:

@@ -10,6 +10,7 @@ from devstream.config.names import dependencies, instance_id, tool_name
 from devstream.config.template import render
 from devstream.config.tools import mapping_item, show_repo_plainly
 from devstream.config.tree import Map, Template
+from devstream.errors import nearest
 from devstream.model.app import App, Pipeline, PipelineTemplate
 from devstream.model.origin import Origin
 from devstream.model.values import Unknown
@@ -138,6 +139,10 @@ def _read_spec(block: Block | None) -> dict[str, Any]:
     if block is None:
         return {}
     spec = {key: value for key, value in block.values.items() if key != "repo"}
+    missing = {"language", "framework"} - spec.keys()
+    for key in spec.keys() - {"language", "framework"}:
+        if missing and (hint := nearest(key, missing)):
+            block.problems.warn(f'the spec has "{key}"', "near-key", block.key_place(key), suggestion=hint)
     for key in ("language", "framework"):
         if not isinstance(spec.get(key), Unknown) and (text := block.text(key)) is not None:
             spec[key] = text

@@ -147,6 +147,10 @@ class Block:
             return value
         return self.text_at(value, key)
 
+    def shown(self, value: Any, text: str) -> str:
+        """Give a text as a message may show it: what came from the environment may be a secret in the wrong place."""
+        return "what the environment gives" if isinstance(value, Secret) else f'"{text}"'
+
     def text_at(self, value: Any, *path: str | int) -> str | None:
         """Give ``value``, the one at ``path``, as text; numbers count as what they look like."""
         value = plain(value, self.problems.env)
@@ -218,7 +222,8 @@ class Block:
         """Give a value where not knowing it does no harm; text from outside takes the type it looks like."""
         value = plain(self.values.get(key), self.problems.env)
         if isinstance(value, Text):
-            return typed(value)
+            found = typed(value)
+            return Text(found) if isinstance(found, str) else found
         return None if isinstance(value, Unknown) else value
 
     def _wrong_value(self, key: str, what: str) -> None:
@@ -227,10 +232,10 @@ class Block:
     def words(self, key: str) -> tuple[str, ...]:
         """Give a list of texts; one text counts as a list of one; blank ones are left out."""
         value = plain(self.values.get(key), self.problems.env)
-        if value is None:
+        if value is None or isinstance(value, Unknown):
             return ()
         if isinstance(value, str):
-            return (value,)
+            return (str(value),)
         if not isinstance(value, list):
             self._wrong_type(value, "a list of texts", (key,))
             return ()
@@ -284,6 +289,8 @@ def _field_name(path: tuple[str | int, ...]) -> str:
 
 
 def _kind_of(value: Any) -> str:
+    if isinstance(value, Text):
+        return "what the environment gives"  # which may be a secret in the wrong place
     kinds = ((bool, "true or false"), (int | float, "a number"), (str, "a text"), (dict, "a mapping"))
     for kind, name in (*kinds, (list, "a list"), (type(None), "empty")):
         if isinstance(value, kind):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from devstream.errors import ConfigError, nearest
 
@@ -21,8 +20,7 @@ SUFFIXES = (".yaml", ".yml")
 SKIPPED_FOLDERS = (".state.d", ".git")
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFiles:
+class ConfigFiles(NamedTuple):
     """The files of a configuration.
 
     Attributes:

@@ -32,6 +32,10 @@ ITEM = 16
 DEEPEST = 64
 
 
+_PLAIN = frozenset((str, int))
+"""What is written into text as Python writes it."""
+
+
 class TooLarge(Exception):
     """A rendered value would be larger than `LARGEST_VALUE`."""
 
@@ -111,6 +115,9 @@ def joined(values: Sequence[Value]) -> Value:
         ValueError: a list or mapping that holds secrets or references cannot become text.
         TooLarge, TooDeep: see `measure`.
     """
+    texts = [value if type(value) is str else str(value) for value in values if type(value) in _PLAIN]
+    if len(texts) == len(values):
+        return _joined_texts(texts)
     parts: list[str | Reference | SecretRef] = []
     size = 0
     for value in values:
@@ -122,6 +129,12 @@ def joined(values: Sequence[Value]) -> Value:
         if size > LARGEST_VALUE:
             raise TooLarge
     return _assembled(_merged(parts))
+
+
+def _joined_texts(texts: Sequence[str]) -> str:
+    if sum(map(len, texts)) > LARGEST_VALUE:
+        raise TooLarge
+    return "".join(texts)
 
 
 def _parts(value: Value) -> Iterable[str | Reference | SecretRef]:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from devstream.config.apps import read_apps, read_templates
 from devstream.config.check import Problems, in_file_order
 from devstream.config.files import display_name, find_config
 from devstream.config.merge import add_document, merge
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from devstream.config.source import LooseReference
     from devstream.config.tree import Map, Source
     from devstream.config.variables import Variables
+    from devstream.model.app import App, PipelineTemplate
 
 __all__ = ["ConfigInputs", "load_config"]
 
@@ -87,6 +87,7 @@ class _Loader:
         found = find_config(self._inputs.path, self._inputs.cwd)
         sections = merge(self._documents(found.files), self._problems)
         self._add_old_files(sections, found)
+        self._check_content(sections)
         more = self._documents(self._inputs.cwd / path for path in self._inputs.var_files)
         self._raise_any()
         variables = self._variables(sections, more)
@@ -125,6 +126,16 @@ class _Loader:
                 else:
                     add_document(sections, document, self._problems)
 
+    def _check_content(self, sections: Sections) -> None:
+        """Note that nothing is configured: an empty file must not read as "remove everything"."""
+        if sections.is_empty and not self._problems.errors:
+            self._problems.error(
+                "the configuration has no tools and no apps",
+                "nothing-configured",
+                None,
+                suggestion="write tools: [] to say that there are none",
+            )
+
     def _variables(self, sections: Sections, files: list[Map]) -> Variables:
         variables = global_variables(
             declared=sections.variables,
@@ -141,8 +152,7 @@ class _Loader:
         problems = self._problems
         settings = read_settings(sections.config, found, variables, problems)
         tools = read_tools(sections.tools, variables, problems)
-        apps = read_apps(sections.apps, variables, problems)
-        templates = read_templates(sections.templates, variables, problems)
+        apps, templates = self._read_apps(sections, variables)
         names = tuple(source.name for source in self._sources)
         return Config(
             settings,
@@ -158,6 +168,17 @@ class _Loader:
             problems.env,
             problems.offline,
         )
+
+    def _read_apps(
+        self, sections: Sections, variables: Variables
+    ) -> tuple[tuple[App, ...], dict[str, PipelineTemplate]]:
+        """Read apps and pipeline templates; the code for that is loaded where there are any."""
+        if not sections.apps and not sections.templates:
+            return (), {}
+        from devstream.config.apps import read_apps, read_templates
+
+        apps = read_apps(sections.apps, variables, self._problems)
+        return apps, read_templates(sections.templates, variables, self._problems)
 
     def _raise_any(self) -> None:
         self._problems.raise_any(source.name for source in self._sources)

@@ -45,6 +45,7 @@ class Sections:
     Attributes:
         config: the mapping under ``config``; None where no file has it.
         variables: per name the ``vars`` mapping that holds it.
+        is_empty: True where no file has ``tools`` or ``apps`` at all.
     """
 
     config: Map | None = None
@@ -53,6 +54,7 @@ class Sections:
     tools: list[Item] = field(default_factory=list)
     apps: list[Item] = field(default_factory=list)
     templates: list[Item] = field(default_factory=list)
+    is_empty: bool = True
 
     def add_variables(self, variables: Map, problems: Problems) -> None:
         """Add the variables of one mapping; a variable that is there already is a mistake."""
@@ -79,6 +81,8 @@ def merge(documents: Iterable[Map], problems: Problems) -> Sections:
 def add_document(sections: Sections, document: Map, problems: Problems) -> None:
     """Add one document's sections to those of the others."""
     lists = {"tools": sections.tools, "apps": sections.apps, "pipelineTemplates": sections.templates}
+    if "tools" in document or "apps" in document:
+        sections.is_empty = False
     for key, value in document.items():
         if key not in SECTIONS:
             _unknown_section(document, key, problems)

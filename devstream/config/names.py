@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from devstream.config.origins import place_of
+from devstream.config.scan import NOT_OURS
 from devstream.config.tree import Map, Seq
 from devstream.model.address import INSTANCE_ID, TOOL_NAME, Address
 
@@ -13,12 +14,7 @@ if TYPE_CHECKING:
     from devstream.config.tree import Node
     from devstream.errors import Mark
 
-__all__ = ["RESERVED", "tool_name", "instance_id", "dependencies", "dependency_place"]
-
-RESERVED = frozenset(
-    "steps needs jobs job github env vars secrets inputs matrix runner strategy".split()  # noqa: SIM905
-)
-"""First words of expressions in GitHub's workflows: no tool may have such a name."""
+__all__ = ["tool_name", "instance_id", "dependencies", "dependency_place"]
 
 _LONGEST_ID = 253
 
@@ -28,12 +24,13 @@ def tool_name(block: Block, key: str = "name") -> str:
     name = block.required(key)
     if not name:
         return ""
-    if name in RESERVED:
+    if name in NOT_OURS:
         message = f'no tool can be called "{name}": that word begins an expression of GitHub\'s workflows'
         block.problems.error(message, "reserved-name", block.place(key))
         return ""
     if not TOOL_NAME.fullmatch(name):
-        message = f'"{name}" is not the name of a tool: letters, digits, "-" and "_", at most 63'
+        shown = block.shown(block.values.get(key), name)
+        message = f'{shown} is not the name of a tool: letters, digits, "-" and "_", at most 63'
         block.problems.error(message, "wrong-name", block.place(key))
         return ""
     return name
@@ -43,11 +40,12 @@ def instance_id(block: Block, key: str = "instanceID") -> str:
     """Give an instanceID that must be there; the empty text where it is not usable (which is noted)."""
     name = block.required(key)
     if name and not is_instance_id(name):
+        value = block.values.get(key)
         block.problems.error(
-            f'"{name}" cannot be {_article(key)}: lower-case letters, digits, "-" and ".", at most 253',
+            f'{block.shown(value, name)} cannot be {_article(key)}: lower-case letters, digits, "-" and ".", at most 253',
             "wrong-name",
             block.place(key),
-            suggestion=_repaired(name),
+            suggestion=_repaired(name) if isinstance(value, str) else "",
         )
         return ""
     return name
@@ -86,8 +84,10 @@ def _address(block: Block, value: object, *path: str | int) -> Address | None:
         return None
     try:
         return Address.parse(text.strip())
-    except ValueError as error:
-        block.problems.error(str(error), "wrong-address", block.place(*path))
+    except ValueError:
+        shown = block.shown(value, text.strip())
+        message = f"{shown} is not an address: it has the form name.instanceID"
+        block.problems.error(message, "wrong-address", block.place(*path))
         return None
 
 

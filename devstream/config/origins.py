@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from devstream.config.tree import Env, Map, Name, Seq, Template, mark_of
-from devstream.model.origin import Origin
+from devstream.model.origin import NoOrigins, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from devstream.config.tree import Node
     from devstream.errors import Mark
@@ -109,11 +108,13 @@ def _through(template: Template, written: Written, found: _Found, rest: Path) ->
     return _Found(found.depth, found.mark, tuple(dict.fromkeys(trail)))
 
 
-@dataclass(frozen=True, slots=True)
-class TreeOrigins:
+class TreeOrigins(NamedTuple):
     """Origins of options that stand in one place of a file."""
 
     written: Written
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return NoOrigins, ()  # places in files mean nothing to another process
 
     def at(self, path: Path) -> Origin:
         """Give the origin of a field, or of the nearest thing that holds it."""
@@ -121,24 +122,26 @@ class TreeOrigins:
         return Origin(found.mark, found.trail)
 
 
-@dataclass(frozen=True, slots=True)
-class LayeredOrigins:
+class LayeredOrigins(NamedTuple):
     """Origins of options put together from several places.
 
     Attributes:
-        layers: where each part came from: the path it was put at, and what was written; of several that hold a
-            field, the first counts.
+        layers: gives where each part came from: the path it was put at, and what was written; of several that
+            hold a field, the first counts. Called when somebody asks, since nearly nobody does.
         default: for what nobody wrote, for example a default that the tool itself fills in.
     """
 
-    layers: tuple[tuple[Path, Written], ...]
+    layers: Callable[[], Iterable[tuple[Path, Written]]]
     default: Origin
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return NoOrigins, ()
 
     def at(self, path: Path) -> Origin:
         """Give the origin of a field: the layer that reaches furthest down its path, the first of equals."""
         best: Origin = self.default
         depth = -1
-        for prefix, written in self.layers:
+        for prefix, written in self.layers():
             if path[: len(prefix)] != prefix:
                 continue
             found = _follow(written, path[len(prefix) :])

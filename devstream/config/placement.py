@@ -11,7 +11,7 @@ from devstream.model.schema import AppDefaults
 from devstream.model.values import map_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from devstream.config.origins import VariablePlace
     from devstream.config.shape import Shape
@@ -20,29 +20,67 @@ if TYPE_CHECKING:
     from devstream.model.schema import ToolSchema
     from devstream.model.values import Path, Value
 
-__all__ = ["ImageRepo", "Placed", "image_repo_of", "place_options", "repo_layer", "with_defaults"]
+__all__ = [
+    "ImageRepo",
+    "copied",
+    "image_repo_of",
+    "place_options",
+    "placed_layers",
+    "repo_layer",
+    "with_defaults",
+]
 
 
 class ImageRepo(NamedTuple):
-    """The ``imageRepo`` of a pipeline, shared with those after it, and where it was written."""
+    """The ``imageRepo`` of a pipeline, shared with those after it."""
 
     value: dict[str, Value]
-    layers: tuple[tuple[Path, Written], ...]
-
-
-class Placed(NamedTuple):
-    """The options of a tool made for an app, and where each part was written."""
-
-    options: dict[str, Value]
-    layers: tuple[tuple[Path, Written], ...]
+    use: Use
 
 
 def image_repo_of(use: Use, earlier: ImageRepo | None) -> ImageRepo | None:
     """Give the ``imageRepo`` that pipelines after this one share: its own, else the earlier one."""
     own = use.options.get("imageRepo")
-    if not isinstance(own, dict):
-        return earlier
-    return ImageRepo(own, use.layers("imageRepo", within=("imageRepo",)))
+    return ImageRepo(own, use) if isinstance(own, dict) else earlier
+
+
+def place_options(use: Use, app: App, shape: Shape, shared: ImageRepo | None) -> dict[str, Value]:
+    """Put the options of an item where the tool's schema wants them, with the app's language and repository."""
+    options = dict(use.options)
+    if shape.declares("pipeline"):
+        options = _with_pipeline(options, app, shape)
+    if shape.has("scm") and "scm" not in options:
+        options["scm"] = copied(app.repo)
+    if shared and shape.declares("imageRepo") and "imageRepo" not in options:
+        taken = {key: value for key, value in shared.value.items() if shape.takes("imageRepo", key)}
+        options["imageRepo"] = copied(taken)
+    return options
+
+
+def _with_pipeline(options: dict[str, Value], app: App, shape: Shape) -> dict[str, Value]:
+    """Put options under ``pipeline``, but for those the schema has beside it."""
+    beside = (shape.fields or {}).keys() - {"pipeline", "scm"}
+    hoisted = {key: value for key, value in options.items() if key in beside}
+    inner = {key: value for key, value in options.items() if key not in beside}
+    if "language" not in inner and app.spec.get("language") and shape.takes("pipeline", "language"):
+        inner["language"] = _language(app)
+    return {"pipeline": inner, **hoisted}
+
+
+def placed_layers(
+    use: Use, app: App, shape: Shape, shared: ImageRepo | None
+) -> Iterator[tuple[Path, Written]]:
+    """Give where the parts of what `place_options` made were written, for `LayeredOrigins`."""
+    places = use.written[0].places
+    if shape.declares("pipeline"):
+        yield from use.layers("pipeline")
+        for name, key in (("name", "language"), ("framework", "framework")):
+            written = Written(app.source, places, (f"app {app.name}",), ("spec", key))
+            yield ("pipeline", "language", name), written
+    yield from use.layers()
+    yield repo_layer(app, places, "scm")
+    if shared:
+        yield from shared.use.layers("imageRepo", within=("imageRepo",))
 
 
 def repo_layer(app: App, places: Mapping[str, VariablePlace], *prefix: str) -> tuple[Path, Written]:
@@ -52,46 +90,12 @@ def repo_layer(app: App, places: Mapping[str, VariablePlace], *prefix: str) -> t
     return prefix, Written(app.source, places, (f"app {app.name}",), within)
 
 
-def place_options(
-    use: Use, app: App, shape: Shape, shared: ImageRepo | None, places: Mapping[str, VariablePlace]
-) -> Placed:
-    """Put the options of an item where the tool's schema wants them, with the app's language and repository."""
-    options, layers = dict(use.options), use.layers()
-    if shape.declares("pipeline"):
-        hoisted = {key: value for key, value in options.items() if key in _beside_pipeline(shape)}
-        inner = {key: value for key, value in options.items() if key not in hoisted}
-        if "language" not in inner and app.spec.get("language") and shape.takes("pipeline", "language"):
-            inner["language"] = _language(app)
-            layers = (*_language_layers(app, places), *layers)
-        options = {"pipeline": inner, **hoisted}
-        layers = (*use.layers("pipeline"), *layers)
-    if shape.has("scm") and "scm" not in options:
-        options["scm"] = _copy(app.repo)
-        layers = (*layers, repo_layer(app, places, "scm"))
-    if shared and shape.declares("imageRepo") and "imageRepo" not in options:
-        taken = {key: value for key, value in shared.value.items() if shape.takes("imageRepo", key)}
-        options["imageRepo"] = _copy(taken)
-    return Placed(options, (*layers, *(shared.layers if shared else ())))
-
-
-def _beside_pipeline(shape: Shape) -> set[str]:
-    return set(shape.fields or ()) - {"pipeline", "scm"}
-
-
 def _language(app: App) -> dict[str, Value]:
     names = {"name": app.spec.get("language"), "framework": app.spec.get("framework")}
     return {key: value for key, value in names.items() if value is not None}
 
 
-def _language_layers(app: App, places: Mapping[str, VariablePlace]) -> tuple[tuple[Path, Written], ...]:
-    trail = (f"app {app.name}",)
-    return tuple(
-        (("pipeline", "language", name), Written(app.source, places, trail, ("spec", key)))
-        for name, key in (("name", "language"), ("framework", "framework"))
-    )
-
-
-def _copy(value: Value) -> Any:
+def copied(value: Value) -> Any:
     """Copy a tree, so that no tool's plugin can change another tool's options."""
     return map_leaves(value, lambda leaf: leaf)
 
@@ -111,8 +115,8 @@ def with_defaults(
         app.name,
         language if isinstance(language, str) else None,
         framework if isinstance(framework, str) else None,
-        _copy(app.repo),
-        _copy(shared.value) if shared else None,
+        copied(app.repo),
+        copied(shared.value) if shared else None,
     )
     try:  # whatever the plugin's code raises is its failure
         filled = schema.app_options(defaults, options)

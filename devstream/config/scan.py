@@ -30,16 +30,17 @@ NOT_OURS = frozenset(
 
 RAW_HINT = 'to keep it as text, tag the value !raw or write [[ "[[" ]] for [['
 
-_NAME = r"[^\W\d]\w*"
-_FAST = re.compile(
-    rf"\[\[(?:-[ \t])?[ \t]*(?:\.?(?P<path>{_NAME}(?:\.{_NAME})*)"
+_NAME = r"[^\W\d]\w*+"
+_PLAIN = (
+    rf"\[\[(?:-[ \t])?[ \t]*(?:\.?(?P<path>{_NAME}(?:\.{_NAME})*+)"
     r"|env[ \t]+(?P<quote>\\\"|\"|''|'|)(?P<env>[A-Za-z_][\w.-]*)(?P=quote))[ \t]*(?:[ \t]-)?\]\]"
 )
 _ESCAPE = re.compile(r"""\[\[[ \t]*(?:"\[\["|'\[\['|\\"\[\[\\"|''\[\['')[ \t]*\]\]""")
-_START = re.compile(r"\[\[+|\$\{\{")
+_FAST = re.compile(_PLAIN)
+_START = re.compile(rf"{_PLAIN}|\[\[+|\$\{{\{{")
 _LITERAL_WORDS = frozenset("true True TRUE false False FALSE null Null NULL".split())  # noqa: SIM905
 _CONTROL = re.compile(
-    r"(?:end|else)\s*$|(?:if|else|range|with|define|template|block)[ \t]+(?![|~=!<>]|(?:in|not|and|or|if|else|is)\b)"
+    r"(?:end|else)\s*$|else[ \t]+if\b|(?:if|else|range|with|define|template|block)[ \t]+(?![|~=!<>]|(?:in|not|and|or|if|else|is)\b)"
 )
 _REST_IS_BLANK = re.compile(r"[ \t]*(?:#[^\r\n]*)?(?:[\r\n]|\Z)")
 _HAS_OPERATOR = re.compile(r"[|~(]|\w\[")
@@ -83,6 +84,16 @@ _NOT_CLOSED = Doubt(
 )
 
 
+_NESTED = Doubt("[[[ is read as nested lists", "")
+_SHELL_TEST = Doubt(
+    "[[ looks like a shell test", "quote the whole text, or write [ [ ... ] ] for a nested list"
+)
+_REFERENCE_INSIDE = Doubt(
+    "a reference cannot stand inside [[ ]]",
+    "write ${{ ... }} without [[ ]] around it, or [ [ ... ] ] for a nested list",
+)
+
+
 class TooManyTemplates(Exception):
     """One file holds more templates than there are placeholders; ``offset`` is that of the first too many."""
 
@@ -121,11 +132,13 @@ class Scan:
 
     def doubt(self, offset: int) -> Doubt | None:
         """Say why a YAML list that begins at ``offset`` is probably not meant; None where it is fine."""
-        run = _START.match(self.original, offset)
-        if run is None:
+        start = _START.match(self.original, offset)
+        verdict = None if start is None else _judge(self.original, start)
+        if start is None or not isinstance(verdict, Doubt):
             return None
-        verdict = _brackets(self.original, run)
-        return verdict if isinstance(verdict, Doubt) else None
+        if verdict is _NESTED:
+            return _nested(self.original, start.end())
+        return None if verdict is _NOT_CLOSED and _is_list(self.original, offset) else verdict
 
 
 def scan(text: str) -> Scan:
@@ -147,9 +160,9 @@ def _search(found: Scan) -> None:
     text = found.original
     position = 0
     while (start := _START.search(text, position)) is not None:
-        verdict = _braces(text, start.start()) if start[0] == "${{" else _brackets(text, start)
+        verdict = _judge(text, start)
         position = start.end()
-        if isinstance(verdict, _Found):
+        if type(verdict) is _Found:
             position = verdict.end
             found.parts.append(verdict.part)
             found.spans.append((verdict.start, position))
@@ -168,6 +181,16 @@ def _swap(found: Scan) -> None:
         pieces += found.original[position:start], tokens.write(number, end - start)
         position = end
     found.text = "".join([*pieces, found.original[position:]])
+
+
+def _judge(text: str, start: re.Match[str]) -> _Found | Doubt | Loose | None:
+    """Say what begins at a match of `_START`."""
+    if start.lastgroup is not None:
+        is_ours = start["path"] not in _LITERAL_WORDS and start.end() - start.start() <= LONGEST
+        return _plain(start) if is_ours else None
+    if start[0] == "${{":
+        return _braces(text, start.start())
+    return _brackets(text, start)
 
 
 def _braces(text: str, start: int) -> _Found | Loose | None:
@@ -195,26 +218,16 @@ def _braces(text: str, start: int) -> _Found | Loose | None:
 def _brackets(text: str, run: re.Match[str]) -> _Found | Doubt | None:
     """Judge ``[[``, or a longer run of brackets: lists, the last two perhaps a template of the plain form."""
     start, last = run.start(), run.end() - 2
-    fast = _FAST.match(text, last, last + LONGEST)
-    if fast is not None and fast["path"] not in _LITERAL_WORDS:
-        return _plain(fast)
     if last > start:
-        return _nested(text, run.end())
+        fast = _FAST.match(text, last)
+        is_plain = fast is not None and fast["path"] not in _LITERAL_WORDS
+        return _plain(fast) if fast and is_plain else _NESTED
     escape = _ESCAPE.match(text, start)
     if escape is not None:
         return _Found("[[", start, escape.end())
     if text[start + 2 : start + 3] in (":", "=", "^"):
         return Doubt("[[ looks like a character class", "quote the text")
     return _general(text, start)
-
-
-def _nested(text: str, start: int) -> Doubt | None:
-    """Judge ``[[[ ... ]]`` whose content is not of the plain forms: lists, unless it looks like an expression."""
-    close = closing(text, start, start + LONGEST)
-    if not isinstance(close, int) or not _HAS_OPERATOR.search(text, start, close):
-        return None
-    hint = f"write [ [[ {text[start:close].strip()} ]] ] for a list with a template"
-    return Doubt("[[[ is read as nested lists", hint)
 
 
 def _plain(fast: re.Match[str]) -> _Found:
@@ -231,23 +244,30 @@ def _general(text: str, start: int) -> _Found | Doubt | None:
     """Judge anything between ``[[`` and ``]]`` that is not of the plain forms."""
     first = text.find("]]", start + 2, start + LONGEST)
     if first < 0 or _LINE_END.search(text, start, first):
-        return _unclosed(text, start)
+        return _NOT_CLOSED
     end = closing(text, start + 2, start + LONGEST)
     stop = end if isinstance(end, int) else first
     content = text[start + 2 : stop]
     if end in (End.COMMA, End.SINGLE) or is_literal(content):
         return None
     if looks_like_shell(content, _line_before(text, start), text[stop + 2 : stop + 10]):
-        hint = "quote the whole text, or write [ [ ... ] ] for a nested list"
-        return Doubt("[[ looks like a shell test", hint)
+        return _REFERENCE_INSIDE if "${{" in content else _SHELL_TEST
     return _NOT_CLOSED if end is End.LINE else _Found(_expression(content, end, start), start, stop + 2)
 
 
-def _unclosed(text: str, start: int) -> Doubt | None:
+def _is_list(text: str, start: int) -> bool:
+    """Tell whether ``[[`` that is not closed on its line looks like YAML's nested lists."""
     if _REST_IS_BLANK.match(text, start + 2):
+        return True
+    return closing(text, start + 2, start + LONGEST) in (End.COMMA, End.SINGLE)
+
+
+def _nested(text: str, start: int) -> Doubt | None:
+    """Judge the content of ``[[[ ... ]]``: lists are fine, unless it looks like an expression."""
+    close = closing(text, start, start + LONGEST)
+    if not isinstance(close, int) or not _HAS_OPERATOR.search(text, start, close):
         return None
-    end = closing(text, start + 2, start + LONGEST)
-    return None if end in (End.COMMA, End.SINGLE) else _NOT_CLOSED
+    return Doubt(_NESTED.summary, f"write [ [[ {text[start:close].strip()} ]] ] for a list with a template")
 
 
 def _line_before(text: str, start: int) -> str:
@@ -267,8 +287,7 @@ def _expression(content: str, end: int | End, start: int) -> Expression | Refuse
     if end is End.UNBALANCED:
         return Refused("the brackets in the expression do not match", RAW_HINT, start)
     if "${{" in text:
-        hint = "write ${{ ... }} without [[ ]] around it, or as [ [ ... ] ] for a nested list"
-        return Refused("a reference cannot stand inside [[ ]]", hint, start)
+        return Refused(*_REFERENCE_INSIDE, start)
     return Expression(text.strip(), start, start + 2 + skipped + blanks)
 
 

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from devstream.config.build import Builder, Stop
+from devstream.config.build import Builder
+from devstream.config.findings import Stop
 from devstream.config.scan import TooManyTemplates, scan
 from devstream.config.tokens import MOST_TOKENS, TooManyPrivateCharacters
 from devstream.config.tree import Map, Source
@@ -96,11 +97,11 @@ def parse(source: Source) -> Parsed:
         raise _too_many(source, error) from error
     builder = Builder(source, found)
     broken = _feed(builder, source, found.text)
-    errors = [*builder.errors, *([broken] if broken else [])]
+    errors = [*builder.findings.errors, *([broken] if broken else [])]
     if errors:
         raise ConfigError(sorted(errors, key=_position))
     loose = tuple(LooseReference(item.word, item.text, source, item.offset) for item in builder.loose)
-    return Parsed(tuple(builder.documents), tuple(sorted(builder.warnings, key=_position)), loose)
+    return Parsed(tuple(builder.documents), tuple(sorted(builder.findings.warnings, key=_position)), loose)
 
 
 def check_loose(loose: Collection[LooseReference], tools: Collection[str]) -> list[Diagnostic]:
@@ -131,10 +132,19 @@ def _too_many(source: Source, error: TooManyTemplates | TooManyPrivateCharacters
 
 
 def _feed(builder: Builder, source: Source, text: str) -> Diagnostic | None:
-    """Hand every event to the builder; give what is wrong with the YAML, if anything."""
-    import yaml
-    from yaml.cyaml import CParser
+    """Hand every event to the builder; give what is wrong with the YAML, if anything.
 
+    Raises:
+        ConfigError: the YAML library lacks its fast half.
+    """
+    import yaml
+
+    try:
+        from yaml.cyaml import CParser  # type: ignore[attr-defined]  # its stubs do not re-export it
+    except ImportError as error:
+        message = "the installed PyYAML was built without libyaml"
+        hint = "pip install --force-reinstall --only-binary :all: pyyaml"
+        raise ConfigError(message, code="libyaml", suggestion=hint) from error
     takers = {
         yaml.DocumentStartEvent: builder.document_start,
         yaml.DocumentEndEvent: builder.document_end,
@@ -178,6 +188,8 @@ def _syntax(source: Source, error: Any) -> Diagnostic:
 def _hint(text: str, offset: int, problem: str) -> str:
     if text[offset : offset + 1] == "\t":
         return "a tab cannot indent: use blanks"
+    if "\ufeff" in text[max(offset - 1, 0) : offset + 1]:
+        return "a byte order mark stands here; files were probably joined"
     line_start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
     if "mapping values" in problem or "expected ':'" in problem:
         if offset - line_start > _LONGEST_KEY:
@@ -193,8 +205,5 @@ def _character(source: Source, error: Exception) -> Diagnostic:
         return Diagnostic(str(error), "yaml", mark=source.mark(0))
     code = f"U+{ord(match[0]):04X}"
     mark = source.mark(match.start())
-    if match[0] == "\ufeff":
-        summary = f"a byte order mark ({code}) in the middle of the file"
-        return Diagnostic(summary, "yaml", mark=mark, suggestion="delete it; files were probably joined")
     hint = 'in "double quotes" it can be written as an escape'
     return Diagnostic(f"the character {code} is not allowed", "yaml", mark=mark, suggestion=hint)

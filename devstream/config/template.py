@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from devstream.config.joining import LARGEST_TOTAL, LARGEST_VALUE, TooDeep, TooLarge, copied, joined, measure
+from devstream.config.refusals import Missing, Place, Refusal
 from devstream.config.scalars import typed
 from devstream.config.scan import RAW_HINT
-from devstream.config.tree import Env, Expression, Map, Name, Ref, Seq, Template, Text
+from devstream.config.tree import Env, Map, Name, Ref, Seq, Template, Text
 from devstream.errors import Diagnostic, Severity, nearest
 from devstream.model.recorded import parse_reference
 from devstream.model.values import Secret, SecretRef, Unknown
@@ -22,48 +23,16 @@ if TYPE_CHECKING:
     from devstream.config.tree import Node, Part, Source
     from devstream.model.values import Value
 
-__all__ = ["Scope", "Place", "Missing", "Refusal", "render"]
+__all__ = ["Scope", "render"]
 
-MOST_STEPS = 50
+MOST_STEPS = 32
 """How many variables may stand between a value and the last one it depends on."""
 
 
-class Place(NamedTuple):
-    """A character of a source."""
-
-    source: Source
-    offset: int
-
-    def __str__(self) -> str:
-        return str(self.source.mark(self.offset))
-
-
-class Refusal(Exception):
-    """A template cannot be rendered; ``diagnostic`` is None where that has been reported already."""
-
-    def __init__(self, diagnostic: Diagnostic | None) -> None:
-        super().__init__(str(diagnostic))
-        self.diagnostic = diagnostic
-
-    @classmethod
-    def at(cls, place: Place, summary: str, code: str, suggestion: str = "", detail: str = "") -> Refusal:
-        """Make one with a place."""
-        mark = place.source.mark(place.offset)
-        return cls(Diagnostic(summary, code, mark=mark, suggestion=suggestion, detail=detail))
-
-
-class Missing(Refusal):
-    """A name, key or environment variable is not there; the filter ``default`` mends that.
-
-    ``unset`` names the environment variable, where it is one: that may be set later.
-    """
-
-    unset: str = ""
-
-
 class _Step(NamedTuple):
-    """A variable that is being rendered, and the place that asked for it."""
+    """A variable that is being rendered, whose it is, and the place that asked for it."""
 
+    scope: Scope
     path: tuple[str, ...]
     place: Place
 
@@ -124,6 +93,7 @@ class Scope:
         self._variables = variables
         self._shared = _Shared(env, offline=offline)
         self._outer: Scope | None = None
+        self._names = frozenset(variables)
         self._values: dict[tuple[str, ...], Value | _Failed] = {}
 
     @property
@@ -139,7 +109,7 @@ class Scope:
     @property
     def names(self) -> frozenset[str]:
         """All variables, those of outer scopes too."""
-        return frozenset(self._variables) | (self._outer.names if self._outer else frozenset())
+        return self._names
 
     def extend(self, variables: Mapping[str, Any]) -> Scope:
         """Give a scope with more names, which win over this one's.
@@ -149,6 +119,7 @@ class Scope:
         inner = Scope(variables, self._shared.env, offline=self._shared.offline)
         inner._shared = self._shared
         inner._outer = self
+        inner._names |= self._names
         return inner
 
     def lookup(self, path: tuple[str, ...], place: Place) -> Value:
@@ -159,11 +130,15 @@ class Scope:
             Refusal: it cannot be rendered, or refers to itself.
         """
         name = path[0]
-        if name not in self._variables:
-            if self._outer is None:
-                raise _unknown(name, self.names, place)
-            return self._outer.lookup(path, place) if self._outer._knows(name) else self._unknown(name, place)
-        node = self._variables[name]
+        if name in self._variables:
+            return self._own(path, place)
+        if self._outer is None or name not in self._outer.names:
+            raise _unknown(name, self.names, place)
+        return self._outer.lookup(path, place)
+
+    def _own(self, path: tuple[str, ...], place: Place) -> Value:
+        """Look up a variable of this very scope; only what the path leads to is rendered, where that is possible."""
+        node = self._variables[path[0]]
         for index in range(1, len(path)):
             if not isinstance(node, Map) or node.templates:
                 return _descend(self._value(path[:index], node, place), path, index, place)
@@ -172,24 +147,18 @@ class Scope:
             node = node[path[index]]
         return self._value(path, node, place)
 
-    def _knows(self, name: str) -> bool:
-        return name in self._variables or (self._outer is not None and self._outer._knows(name))
-
-    def _unknown(self, name: str, place: Place) -> Value:
-        raise _unknown(name, self.names, place)
-
     def _value(self, path: tuple[str, ...], node: Any, place: Place) -> Value:
         """Render a variable, or a part of one, the first time it is asked for."""
-        value = self._values.get(path, self)
-        if value is self:
-            value = self._values[path] = self._first_value(path, node, place)
+        if path not in self._values:
+            self._values[path] = self._first_value(path, node, place)
+        value = self._values[path]
         if value is _FAILED:
             raise Refusal(None)
         return value
 
     def _first_value(self, path: tuple[str, ...], node: Any, place: Place) -> Value | _Failed:
         shared = self._shared
-        step = _Step((str(id(self)), *path), place)
+        step = _Step(self, path, place)
         _check_steps(shared.steps, step)
         shared.steps.append(step)
         try:
@@ -210,7 +179,6 @@ class Scope:
             return text
         summary = f"the environment variable {variable} is not set" + ("" if text is None else " to anything")
         missing = Missing.at(place, summary, "unset-variable", f"export {variable}=...")
-        assert isinstance(missing, Missing)
         missing.unset = variable
         raise missing
 
@@ -254,14 +222,16 @@ class Scope:
         self._shared.add(Diagnostic(summary, code, mark=mark, suggestion=suggestion))
         return Unknown("an error")
 
-    def account(self, size: int, place: Place) -> bool:
-        """Add to the size of all rendered values; False where they are too large together."""
+    def account(self, size: int) -> None:
+        """Add to the size of all rendered values.
+
+        Raises:
+            TooLarge: they are too large together.
+        """
         self._shared.total += size
-        if self._shared.total <= LARGEST_TOTAL:
-            return True
-        message = f"all rendered values together are larger than {LARGEST_TOTAL // 1024**2} MiB"
-        self.refuse(place, message, "limit")
-        return False
+        if self._shared.total > LARGEST_TOTAL:
+            message = f"all rendered values together are larger than {LARGEST_TOTAL // 1024**2} MiB"
+            raise TooLarge(message)
 
 
 def render(node: Node | Any, scope: Scope) -> Value:
@@ -318,21 +288,18 @@ def _key(written: str, template: Template, scope: Scope) -> str:
 
 def _leaf(template: Template, scope: Scope) -> Value:
     source = template.source
-    place = Place(source, template.offset)
-    values = [scope.attempt(part, source) for part in template.parts]
     try:
+        values = [scope.attempt(part, source) for part in template.parts]
         value = _whole(values[0]) if template.typed else joined(values)
-        size = measure(value)
-    except TooLarge:
-        message = f"the rendered value is larger than {LARGEST_VALUE // 1024**2} MiB"
-        return scope.refuse(place, message, "limit")
-    except TooDeep:
-        return scope.refuse(place, "the rendered value is nested too deeply", "limit")
+        scope.account(len(value) if type(value) is str else measure(value))
+        return copied(value) if isinstance(value, dict | list) else value
+    except TooLarge as error:
+        summary = str(error) or f"the rendered value is larger than {LARGEST_VALUE // 1024**2} MiB"
+    except (TooDeep, RecursionError):
+        summary = "the rendered value is nested too deeply"
     except ValueError as error:
-        return scope.refuse(place, str(error), "template")
-    if not scope.account(size, place):
-        return Unknown("an error")
-    return copied(value) if isinstance(value, dict | list) else value
+        summary = str(error)
+    return scope.refuse(Place(source, template.offset), summary, "template")
 
 
 def _whole(value: Value) -> Value:
@@ -354,20 +321,22 @@ def _descend(value: Value, path: tuple[str, ...], index: int, place: Place) -> V
     return value
 
 
-def _unknown(name: str, names: frozenset[str], place: Place) -> Refusal:
+def _unknown(name: str, names: frozenset[str], place: Place) -> Missing:
     suggestion = nearest(name, names) or f"add it to vars; {RAW_HINT}"
     detail = "" if suggestion.startswith("add") else RAW_HINT
     return Missing.at(place, f'unknown variable "{name}"', "unknown-variable", suggestion, detail)
 
 
-def _no_key(path: tuple[str, ...], index: int, value: Mapping[str, Any], place: Place) -> Refusal:
+def _no_key(path: tuple[str, ...], index: int, value: Mapping[str, Any], place: Place) -> Missing:
     summary = f'the variable "{".".join(path[:index])}" has no "{path[index]}"'
     return Missing.at(place, summary, "unknown-variable", nearest(path[index], value))
 
 
 def _as_warning(diagnostic: Diagnostic) -> Diagnostic:
     summary = f"{diagnostic.summary}; the value is not known"
-    return Diagnostic(summary, diagnostic.code, Severity.WARNING, mark=diagnostic.mark, suggestion=diagnostic.suggestion)
+    return Diagnostic(
+        summary, diagnostic.code, Severity.WARNING, mark=diagnostic.mark, suggestion=diagnostic.suggestion
+    )
 
 
 def _check_steps(steps: list[_Step], step: _Step) -> None:
@@ -375,14 +344,16 @@ def _check_steps(steps: list[_Step], step: _Step) -> None:
     if len(steps) >= MOST_STEPS:
         summary = f"variables refer to each other over more than {MOST_STEPS} steps"
         raise Refusal.at(step.place, summary, "limit")
-    paths = [earlier.path for earlier in steps]
-    if step.path not in paths:
+    begin = next((at for at, earlier in enumerate(steps) if earlier[:2] == step[:2]), None)
+    if begin is None:
         return
-    circle = [*steps[paths.index(step.path) :], step]
-    names = [".".join(member.path[1:]) for member in circle]
+    circle = [*steps[begin:], step]
+    names = [".".join(member.path) for member in circle]
     detail = "\n".join(
         f'{member.place}: "{before}" needs "{name}"'
         for before, name, member in zip(names, names[1:], circle[1:], strict=False)
     )
     place = circle[1].place
-    raise Refusal.at(place, f"variables need each other in a circle: {' -> '.join(names)}", "cycle", detail=detail)
+    raise Refusal.at(
+        place, f"variables need each other in a circle: {' -> '.join(names)}", "cycle", detail=detail
+    )

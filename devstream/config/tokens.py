@@ -50,14 +50,14 @@ class Tokens:
 
     def split(self, text: str) -> list[str | int]:
         """Split text at its placeholders: literal text at even places, numbers at odd ones."""
-        pieces: list[str | int] = list(self._pattern.split(text))
-        for index in range(1, len(pieces), 2):
-            pieces[index] = self._number(str(pieces[index]))
+        pieces: list[str | int] = []
+        values = self._values
+        for index, piece in enumerate(self._pattern.split(text)):
+            if index % 2:
+                pieces.append((values[piece[0]] << 12) | (values[piece[1]] << 6) | values[piece[2]])
+            else:
+                pieces.append(piece)
         return pieces
-
-    def _number(self, digits: str) -> int:
-        high, middle, low = (self._values[digit] for digit in digits)
-        return (high << 12) | (middle << 6) | low
 
 
 def _unused(text: str) -> str:

@@ -26,14 +26,15 @@ _ENV_SECRET = "env:"  # noqa: S105 - how a secret is named, not one
 
 
 class Variables(NamedTuple):
-    """Names that templates may use: the scope that renders them, and where each got its value."""
+    """Names that templates may use: the scope that renders them, where each got its value, and as what."""
 
     scope: Scope
     places: Mapping[str, VariablePlace]
+    values: Mapping[str, Any]
 
     def with_values(self, values: Mapping[str, Any], places: Mapping[str, VariablePlace]) -> Variables:
         """Give these names with more on top, which win."""
-        return Variables(self.scope.extend(values), {**self.places, **places})
+        return Variables(self.scope.extend(values), {**self.places, **places}, {**self.values, **values})
 
 
 class _Sources(NamedTuple):
@@ -77,7 +78,7 @@ def global_variables(
         if not _is_known(name, found.values, sources):
             problems.errors.append(_unknown(name, found.values))
         found.put(name, _given_value(name, text, problems), VariablePlace(f"--var {name}"))
-    return Variables(Scope(found.values, problems.env, offline=problems.offline), found.places)
+    return Variables(Scope(found.values, problems.env, offline=problems.offline), found.places, found.values)
 
 
 def _from_env(env: Mapping[str, str]) -> dict[str, str]:
@@ -117,9 +118,8 @@ def _given_value(name: str, text: str, problems: Problems) -> Text | Secret | Un
 def variable_values(variables: Variables) -> dict[str, Any]:
     """Give the value of every variable; mistakes, in those that nothing uses too, go to the scope."""
     return {
-        name: render(_use_of(place), variables.scope)
+        name: variables.values[name] if place.container is None else render(_use_of(place), variables.scope)
         for name, place in variables.places.items()
-        if place.container
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from devstream.engine.operations import Hook, OperationRequest
@@ -16,7 +17,7 @@ from devstream.model.state import Begin, End, Put, PutReason
 from devstream.model.status import ResourceStatus
 from devstream.model.tool import DEFAULT_TIMEOUT
 from devstream.planning.compare import recorded_dependencies
-from devstream.planning.outputs import Known, OutputBook
+from devstream.planning.outputs import Known, OutputBook, outputs_now
 from devstream.planning.upstream import digest, upstream_outputs
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "Jobs"]
 
+_NOTHING_KNOWN: Mapping[str, Any] = MappingProxyType({"properties": {}, "outputs": {}, "info": {}})
+"""The status of a thing that is made anew."""
+
 
 @dataclass(slots=True)
 class Job:
@@ -45,6 +49,7 @@ class Job:
         entry: what is recorded now; None for nothing.
         wanted: what will be recorded once the current step succeeded.
         options: for the hook, references resolved.
+        old_options: of a replace, for the delete: what is there goes, not what is wanted.
         careful: neither readable nor repeatable: its begin is an unknown that nobody can settle.
     """
 
@@ -54,6 +59,7 @@ class Job:
     entry: ToolState | None
     wanted: ToolState | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    old_options: Mapping[str, Any] = field(default_factory=dict)
     status: ResourceStatus | None = None
     op_id: str = ""
     attempt: int = 1
@@ -105,9 +111,12 @@ class Jobs:
         )
 
     def learn(self, change: Change) -> None:
-        """Let references see the outputs that planning read."""
-        if change.observed is not None and change.observed.outputs is not None:
-            self.book.known[change.address] = Known(change.observed.outputs)
+        """Let references see the outputs that `read` found."""
+        if change.tool is None or change.observed is None or change.observed.outputs is None:
+            return
+        integrates = self._plugin(change.address.name).traits(change.tool.options).can_integrate
+        outputs = outputs_now(change.recorded, change.observed, can_integrate=integrates)
+        self.book.known[change.address] = Known(outputs)
 
     def job(self, change: Change) -> Job:
         """Make the job of a change whose action is final.
@@ -125,6 +134,11 @@ class Jobs:
         job = Job(
             change, traits, deque(_steps(change.action, traits)), entry, status=_known_status(change, entry)
         )
+        if change.action is Action.REPLACE:
+            assert entry is not None
+            job.old_options = recorded_options(entry, self._state)
+        if change.action is Action.CREATE:
+            self.book.known.pop(change.address, None)  # what is recorded of it is gone
         self.resolve(job)
         if change.op_id:
             job.op_id, job.attempt = change.op_id, change.attempt
@@ -140,11 +154,16 @@ class Jobs:
             names = ", ".join(str(address) for address in self.book.unknown)
             raise OperationError(f"waits for outputs of {names}, which are not known", code="unknown-output")
         plugin = self._plugin(tool.address.name)
-        mistakes = plugin.check(replace(tool, options=options))
-        if any(mistake.severity == "error" for mistake in mistakes):
+        found = plugin.check(replace(tool, options=options))
+        mistakes = [mistake for mistake in found if mistake.severity == "error"]
+        if mistakes:
             raise ConfigError(mistakes)
         job.options = options
         job.wanted = self.wanted(job.change, job.entry)
+        if job.change.action is Action.CREATE and job.entry is not None:
+            job.wanted = replace(job.wanted, adopted=False, **_NOTHING_KNOWN)
+        if job.entry is None and job.change.observed is not None:  # it is taken over
+            job.wanted = self._recorder.with_status(job.wanted, job.change.observed)
 
     def wanted(self, change: Change, previous: ToolState | None) -> ToolState:
         """Make the entry that the config asks for."""
@@ -192,18 +211,13 @@ class Jobs:
         owner = job.change.tool or job.entry
         assert owner is not None
         step = job.steps[0]
-        options = job.options
-        if step is Action.DELETE and job.change.tool is not None:
-            assert job.entry is not None
-            options = recorded_options(
-                job.entry, self._state
-            )  # a replace deletes what is there, not what is wanted
+        replacing = step is Action.DELETE and job.change.tool is not None
         return OperationRequest(
             _hook(step, job.traits),
             job.address,
-            options,
+            job.old_options if replacing else job.options,
             self._folder,
-            recorded=job.entry,
+            recorded=job.wanted if job.entry is None and step is Action.UPDATE else job.entry,
             status=job.status,
             upstream=self._upstream(job) if job.change.tool is not None else {},
             op_id=job.op_id,
@@ -224,7 +238,7 @@ class Jobs:
         if step is Action.DELETE:
             job.entry = None
             self.book.known.pop(job.address, None)
-            job.wanted = replace(job.wanted, properties={}, outputs={}, info={}) if job.wanted else None
+            job.wanted = replace(job.wanted, adopted=False, **_NOTHING_KNOWN) if job.wanted else None
         elif step is Action.INTEGRATE:
             self._integrated(job, result)
         else:
@@ -259,9 +273,12 @@ class Jobs:
         self._publish(job, outputs)
 
     def _publish(self, job: Job, outputs: Mapping[str, Any] | None) -> None:
-        """Let references see a tool's new outputs; where a plugin did not say, the recorded ones stay."""
+        """Let references see a tool's new outputs; where a plugin did not say, those of before stay."""
         assert job.entry is not None
-        self.book.known[job.address] = Known(outputs if outputs is not None else job.entry.outputs)
+        if outputs is not None:
+            self.book.known[job.address] = Known(outputs)
+        else:
+            self.book.known.setdefault(job.address, Known(job.entry.outputs))
 
     def failed(self, job: Job, result: OperationResult) -> End:
         """Take in a step that failed; what `read` said right after decides what is recorded."""

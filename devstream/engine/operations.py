@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from devstream.engine.answers import checked_outputs, checked_status, secrets_in
 from devstream.engine.context import EventLog, HookContext, HookTool
-from devstream.errors import DevstreamError, Diagnostic, OperationCancelled, OperationError, RetryableError
-from devstream.model.status import ResourceStatus
+from devstream.errors import DevstreamError, Diagnostic, RetryableError
 from devstream.planning.provider import ReadAnswer
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from devstream.model.address import Address
     from devstream.model.events import Event
     from devstream.model.state import ToolState
+    from devstream.model.status import ResourceStatus
     from devstream.model.values import SecretRef
     from devstream.plugins.tool_plugin import ToolPlugin
 
@@ -79,8 +81,8 @@ class OperationResult:
         status: what create, read and update returned; None from read means gone.
         outputs: what integrate returned.
         error: what went wrong.
-        unchanged: with an error, the plugin's promise that nothing was changed.
-        cancelled: with an error, the hook gave up because it was asked to.
+        unchanged: with an error, nothing was changed: the hook was not called, or its plugin promises so.
+        cancelled: with an error, the run is being stopped and the hook gave up.
         looked: with an error, what `read` said right after; None where it was not asked.
         seconds: how long the hook took.
     """
@@ -101,6 +103,7 @@ class Operations:
         plugin: finds the plugin of a tool by its name.
         secrets: gives secrets their text.
         emit: where the log goes.
+        conceal: is given the text of every secret that a plugin reports, to mask it from then on.
         lock: ``lock(lineage, op_id)`` opens the lock that an operation's children hold while they live.
     """
 
@@ -110,6 +113,7 @@ class Operations:
         plugin: Callable[[str], ToolPlugin],
         secrets: Callable[[SecretRef], str],
         emit: Callable[[Event], None],
+        conceal: Callable[[str], None],
         children: Children,
         environ: Mapping[str, str],
         lock: Callable[[str, str], Any],
@@ -117,6 +121,7 @@ class Operations:
         self._plugin = plugin
         self._secrets = secrets
         self._emit = emit
+        self._conceal = conceal
         self._children = children
         self._environ = environ
         self._lock = lock
@@ -130,6 +135,7 @@ class Operations:
             if not again or result.cancelled or attempt == request.retries:
                 break
             if cancellation.wait(min(RETRY_DELAY * 2**attempt, 60.0)):
+                result = replace(result, cancelled=not cancellation.overdue)
                 break
         if result.error is not None and request.look_after and not result.unchanged:
             result = replace(result, looked=self._look(request, cancellation))
@@ -143,16 +149,17 @@ class Operations:
 
     def _try(self, request: OperationRequest, cancellation: Cancellation) -> OperationResult:
         context = self._context(request, cancellation)
+        called = False
         try:
-            return self._call(request, context)
-        except DevstreamError as error:
+            call = self._prepared(request, context)
+            called = True
+            return self._accepted(call(), request)
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; it fails its tool only
             return OperationResult(
-                error=_about(error.diagnostics[0], request.address),
-                unchanged=isinstance(error, RetryableError),
-                cancelled=isinstance(error, OperationCancelled) or cancellation.requested,
+                error=_diagnostic_of(error, request),
+                unchanged=not called or isinstance(error, RetryableError),
+                cancelled=cancellation.requested and not cancellation.overdue,
             )
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it fails its tool only
-            return OperationResult(error=_defect(error, request), cancelled=cancellation.requested)
         finally:
             context.close()
 
@@ -172,7 +179,8 @@ class Operations:
             lock=None if reading or not request.op_id else lambda: self._lock(request.lineage, request.op_id),
         )
 
-    def _call(self, request: OperationRequest, context: HookContext) -> OperationResult:
+    def _prepared(self, request: OperationRequest, context: HookContext) -> Callable[[], Any]:
+        """Give the hook with its arguments; what goes wrong until here has touched nothing."""
         plugin = self._plugin(request.address.name)
         options = _reveal(request.options, self._secrets)
         tool = HookTool(request.address, plugin.convert(options), options, request.app, request.tags)
@@ -182,8 +190,23 @@ class Operations:
         if request.hook is Hook.INTEGRATE:
             arguments["status"] = request.status
             arguments["upstream"] = dict(request.upstream)
-        answer = getattr(plugin.hooks, request.hook)(**arguments)
-        return _checked(answer, request)
+        return partial(getattr(plugin.hooks, request.hook), **arguments)
+
+    def _accepted(self, answer: Any, request: OperationRequest) -> OperationResult:
+        """Check an answer, and mask from now on what secrets are in it."""
+        if request.hook is Hook.DELETE or (request.hook is Hook.READ and answer is None):
+            return OperationResult()
+        if request.hook is Hook.INTEGRATE:
+            outputs = checked_outputs(answer, request.hook)
+            self._conceal_all(outputs)
+            return OperationResult(outputs=outputs)
+        status = checked_status(answer, request.hook)
+        self._conceal_all(status.properties, status.outputs, status.info)
+        return OperationResult(status=status)
+
+    def _conceal_all(self, *trees: Mapping[str, Any] | None) -> None:
+        for secret in secrets_in(*trees):
+            self._conceal(secret.reveal())
 
 
 def _reveal(options: Mapping[str, Any], secrets: Callable[[SecretRef], str]) -> dict[str, Any]:
@@ -195,49 +218,30 @@ def _reveal(options: Mapping[str, Any], secrets: Callable[[SecretRef], str]) -> 
     return revealed
 
 
-def _checked(answer: Any, request: OperationRequest) -> OperationResult:
-    """Hold the plugin to its contract: the right type, and nothing but JSON and secrets in it."""
-    if request.hook is Hook.DELETE:
-        return OperationResult()
-    if request.hook is Hook.INTEGRATE:
-        outputs = {} if answer is None else answer
-        _require_json(outputs, request)
-        return OperationResult(outputs=outputs)
-    if answer is None and request.hook is not Hook.READ:
-        answer = ResourceStatus()
-    if answer is not None and not isinstance(answer, ResourceStatus):
-        message = f"`{request.hook}` returned {type(answer).__name__}, not a ResourceStatus"
-        raise OperationError(message, code="plugin-contract")
-    if answer is not None:
-        for part in (answer.properties, answer.outputs, answer.info):
-            _require_json(part, request)
-    return OperationResult(status=answer)
+def _diagnostic_of(error: BaseException, request: OperationRequest) -> Diagnostic:
+    if not isinstance(error, DevstreamError):
+        return _defect(error, request)
+    first = error.diagnostics[0]
+    return first if first.address else replace(first, address=str(request.address))
 
 
-def _require_json(tree: Any, request: OperationRequest) -> None:
-    from devstream.model.values import Secret, format_path, iter_leaves
-
-    for path, leaf in iter_leaves(tree):
-        plain = leaf is None or isinstance(leaf, str | int | float | bool | Secret) or leaf in ({}, [])
-        if not plain or not all(isinstance(step, str | int) for step in path):
-            where = format_path(tuple(str(step) for step in path))
-            message = f"`{request.hook}` returned {where} as {type(leaf).__name__}, which is not JSON"
-            raise OperationError(message, code="plugin-contract")
-
-
-def _about(diagnostic: Diagnostic, address: Address) -> Diagnostic:
-    return diagnostic if diagnostic.address else replace(diagnostic, address=str(address))
-
-
-def _defect(error: Exception, request: OperationRequest) -> Diagnostic:
-    """Describe an exception that a plugin did not mean to raise; its text may hold anything, so it is detail."""
+def _defect(error: BaseException, request: OperationRequest) -> Diagnostic:
+    """Describe an exception that a plugin did not mean to raise; `SystemExit` is one too."""
     import traceback
 
     frame = traceback.extract_tb(error.__traceback__)[-1]
+    first, _, rest = _text_of(error).partition("\n")
     return Diagnostic(
-        f"`{request.hook}` raised {type(error).__name__}: {error}",
+        f"`{request.hook}` raised {type(error).__name__}{f': {first}' if first else ''}",
         "plugin-defect",
-        detail=f"in {frame.name}, {frame.filename}:{frame.lineno}",
+        detail="\n".join(filter(None, (rest, f"in {frame.name}, {frame.filename}:{frame.lineno}"))),
         address=str(request.address),
         suggestion="this is a defect of the plugin",
     )
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - even this is the plugin's code
+        return ""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from devstream.engine.reads import answer_of, read_request
 from devstream.engine.turn import decide_at_turn
 from devstream.engine.workers import Abandoned, Finished
-from devstream.errors import DevstreamError, Diagnostic
+from devstream.errors import DevstreamError, Diagnostic, Severity
 from devstream.model.events import Notice, OperationEnded, OperationStarted, RunEnded, RunStarted
 from devstream.model.plan import Action, Outcome, Result, RunReport
 from devstream.model.state import Drop
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from devstream.engine.jobs import Job, Jobs
-    from devstream.engine.operations import Operations
+    from devstream.engine.operations import OperationRequest, Operations
     from devstream.engine.workers import Workers
     from devstream.graph.dag import Graph
     from devstream.model.address import Address
@@ -118,7 +118,7 @@ class Runner:
                 self._followers[other].append(node)
         self._next = deque(node for node, count in self._waiting.items() if count == 0)
         self._causes: dict[Any, Address] = {}
-        self._looks: deque[Change] = deque()
+        self._looks: deque[OperationRequest] = deque()
         self._to_begin: deque[Job] = deque()
         self._careful: deque[Job] = deque()
         self._runnable: deque[Job] = deque()
@@ -141,6 +141,7 @@ class Runner:
             self._announce()
             self._dispatch()
             self._handle(self._workers.wait())
+            self._check_writer()
             self._advance()
         seconds = time.monotonic() - began
         report = RunReport(self._run_id, tuple(self._results), seconds, tuple(self._protected), self._signal)
@@ -172,7 +173,7 @@ class Runner:
         elif change.action is Action.ERROR:
             self._end(Result(change.address, change.action, Outcome.FAILED, change.error), change.address)
         elif change.action is Action.CONDITIONAL or change.look_again:
-            self._looks.append(change)
+            self._look(change)
         else:
             self._accept(change)
 
@@ -225,7 +226,9 @@ class Runner:
                 continue
             self._execute(job)
         while self._looks and self._workers.idle > 0:
-            self._look(self._looks.popleft())
+            request = self._looks.popleft()
+            call = partial(self._operations.run, request)
+            self._workers.submit(_Look(request.address), call, timeout=READ_TIMEOUT)
 
     def _is_full(self, name: str) -> bool:
         schema = self._plugin(name).schema
@@ -240,7 +243,7 @@ class Runner:
         self._workers.submit(_Running(job), call, timeout=job.timeout)
 
     def _look(self, change: Change) -> None:
-        """Ask `read` now that everything upstream is over; a tool without `read` is decided at once."""
+        """Let `read` be asked, now that everything upstream is over; without one, decide at once."""
         assert change.tool is not None
         recorded = self._state.tools.get(change.address)
         try:
@@ -248,14 +251,16 @@ class Runner:
         except DevstreamError as error:
             self._fail(change, error.diagnostics[0])
             return
-        if not job.traits.can_read:
+        if job.traits.can_read:
+            asked = ReadRequest(change.address, job.options, recorded, change.tool)
+            self._looks.append(read_request(asked, self._folder))
+        else:
             self._decide(change, None)
-            return
-        request = read_request(ReadRequest(change.address, job.options, recorded, change.tool), self._folder)
-        call = partial(self._operations.run, request)
-        self._workers.submit(_Look(change.address), call, timeout=READ_TIMEOUT)
 
     def _decide(self, change: Change, message: Finished | Abandoned | None) -> None:
+        if self._stopping:
+            self._call_off(change)
+            return
         plugin = self._plugin(change.address.name)
         answer = answer_of(message) if message is not None else None
         decided = decide_at_turn(
@@ -264,8 +269,6 @@ class Runner:
         if decided.action is Action.ERROR:
             assert decided.error is not None
             self._fail(decided, decided.error)
-        elif self._stopping:
-            self._call_off(decided)
         else:
             self._jobs.learn(decided)
             self._accept(decided)
@@ -361,6 +364,11 @@ class Runner:
         self._workers.cancel_all("the run is being stopped")
         self._stop("interrupted")
 
+    def _check_writer(self) -> None:
+        """Stop where nothing can be recorded any more: somebody else may be at work by now."""
+        if self._writer.failed is not None:
+            self._stop(self._writer.failed.diagnostics[0].summary)
+
     def _stop(self, why: str) -> None:
         """Start nothing more: what is queued is called off, what runs comes to its end."""
         if self._stopping:
@@ -368,7 +376,7 @@ class Runner:
         self._stopping = why
         running = sum(self._busy.values())
         self._emit(
-            Notice(Diagnostic(f"stopping: {why}; waiting for {running} running operations", "stopping"))
+            Notice(Diagnostic(f"stopping: {why}; waiting for {running} running operations", "stopping", Severity.WARNING))
         )
         for job in (*self._to_begin, *self._careful):
             self._end(self._result(job, Outcome.CANCELLED), job.address)
@@ -376,8 +384,8 @@ class Runner:
             self._begun -= 1
             self._writer.record(self._jobs.called_off(job))
             self._end(self._result(job, Outcome.CANCELLED), job.address)
-        for change in self._looks:
-            self._call_off(change)
+        for request in self._looks:
+            self._call_off(self._changes[request.address])
         for queue in (self._to_begin, self._careful, self._runnable, self._looks):
             queue.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from devstream.errors import CredentialsError
@@ -38,6 +39,7 @@ class SecretResolver:
         self._redactor = redactor
         self._sources: dict[str, SecretSource] = {}
         self._texts: dict[SecretRef, str] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, ref: SecretRef) -> str:
         """Give the text of a secret.
@@ -45,11 +47,12 @@ class SecretResolver:
         Raises:
             CredentialsError: it is not there.
         """
-        if ref not in self._texts:
-            text = self._source(ref).get(ref.key)
-            self._redactor.add(text)
-            self._texts[ref] = text
-        return self._texts[ref]
+        with self._lock:  # a source is asked by one thread at a time, and once for each secret
+            if ref not in self._texts:
+                text = self._source(ref).get(ref.key)
+                self._redactor.add(text)
+                self._texts[ref] = text
+            return self._texts[ref]
 
     def _source(self, ref: SecretRef) -> SecretSource:
         if ref.source == "literal":

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from devstream.errors import ConfigError, DeclinedError, Diagnostic
+from devstream.engine.emitter import Emitter
+from devstream.errors import ConfigError, DeclinedError, Diagnostic, Severity
 from devstream.graph.dag import CycleError, Graph
 from devstream.model.events import Notice, PlanReady
 from devstream.model.plan import Outcome
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from devstream.engine.operations import Operations
     from devstream.engine.reads import PoolReads
     from devstream.engine.recording import Recorder
+    from devstream.engine.runner import Runner
     from devstream.engine.secrets import SecretResolver
     from devstream.engine.settle import Settled
     from devstream.engine.workers import Workers
@@ -94,7 +96,7 @@ class Session:
         wrap_backend: Callable[[StateBackend], StateBackend] = lambda backend: backend,
     ) -> None:
         self._invocation = invocation
-        self._emit_to = emit
+        self._emit = Emitter(emit, self._observe)
         self._redactor = redactor
         self._wrap_backend = wrap_backend
 
@@ -127,7 +129,7 @@ class Session:
             folder=folder,
             arguments=self._invocation.plugins,
             environ=self._invocation.environ,
-            report=lambda diagnostic: self._emit_to(Notice(diagnostic)),
+            report=lambda diagnostic: self._emit.tell(Notice(diagnostic)),
         )
 
     @cached_property
@@ -236,9 +238,12 @@ class Session:
 
     def plan(self) -> Plan:
         """Make a plan; changes nothing and records nothing."""
+        from devstream.engine.signals import leaves_in_order
+
         graph = self.graph  # mistakes in the config come before a look at the state
-        settled = self._settle(self.read_state())
-        return self._make_plan(settled, graph)
+        with leaves_in_order(self._children.kill):
+            settled = self._settle(self.read_state())
+            return self._make_plan(settled, graph)
 
     def _settle(self, state: State) -> Settled:
         from devstream.engine.settle import Settler
@@ -270,6 +275,7 @@ class Session:
             unfinished=settled.unfinished,
         ).plan()
         self._emit(PlanReady(plan))
+        self._emit.check()
         return plan
 
     # ---- run
@@ -287,11 +293,14 @@ class Session:
             DeclinedError: ``approve`` said no.
             LeaseError: somebody else is running.
         """
+        from devstream.engine.signals import leaves_in_order
+
         graph = self.graph
-        holder = self._holder
         with ExitStack() as stack:
+            stack.enter_context(leaves_in_order(self._children.kill))
+            timeout = self._invocation.lock_timeout
             writer = stack.enter_context(
-                self._manager.acquire(holder, timeout=self._invocation.lock_timeout, notice=self._tell_who)
+                self._manager.acquire(self._holder, timeout=timeout, notice=self._tell_who)
             )
             settled = self._settle(writer.state)
             writer.record(*settled.ends)
@@ -301,13 +310,23 @@ class Session:
             if _asks(plan) and not approve(plan):
                 raise DeclinedError("not approved: nothing was changed")
             report = self._carry_out(plan, settled.state, graph, writer)
-            writer.close(_run_record(report, self._invocation.command, holder, self._recorder(settled.state)))
-            return report
+        self._emit.check()
+        return report
 
     def _carry_out(self, plan: Plan, state: State, graph: Graph[Any], writer: StateWriter) -> RunReport:
+        from devstream.engine.runner import Stop
+        from devstream.engine.signals import stops_in_order
+
+        runner = self._runner(plan, state, graph, writer)
+        with stops_in_order(lambda number: self._workers.post(Stop(number)), self._children.kill):
+            report = runner.run()
+            recorder = self._recorder(state)
+            writer.close(_run_record(report, self._invocation.command, self._holder, recorder))
+        return report
+
+    def _runner(self, plan: Plan, state: State, graph: Graph[Any], writer: StateWriter) -> Runner:
         from devstream.engine.jobs import Jobs
-        from devstream.engine.runner import Runner, Stop
-        from devstream.engine.signals import StopSignals
+        from devstream.engine.runner import Runner
 
         jobs = Jobs(
             state=state,
@@ -318,7 +337,7 @@ class Session:
             folder=self._folder,
             holder=self._holder,
         )
-        runner = Runner(
+        return Runner(
             run_id=self._holder.run_id,
             plan=plan,
             state=state,
@@ -332,11 +351,9 @@ class Session:
             folder=self._folder,
             fail_fast=self._invocation.fail_fast,
         )
-        with StopSignals(lambda number: self._workers.post(Stop(number)), self._children.kill):
-            return runner.run()
 
     def _tell_who(self, holder: LeaseHolder) -> None:
-        self._emit(Notice(Diagnostic(f"waiting for {holder}", "lease-held")))
+        self._emit(Notice(Diagnostic(f"waiting for {holder}", "lease-held", Severity.WARNING)))
 
     # ---- what the steps share
 
@@ -374,6 +391,7 @@ class Session:
             plugin=self.plugins.tool,
             secrets=self.secrets,
             emit=self._emit,
+            conceal=self._redactor.add,
             children=self._children,
             environ=environ,
             lock=lambda lineage, op_id: operation_lock(lineage, op_id, environ),
@@ -395,14 +413,13 @@ class Session:
             workers=self._workers, operations=self._operations, folder=self._folder, emit=self._emit
         )
 
+    def _observe(self, event: Event) -> None:
+        self.plugins.emit(event)
+
     def _recorder(self, state: State) -> Recorder:
         from devstream.engine.recording import Recorder
 
         return Recorder(state.hmac_key)
-
-    def _emit(self, event: Event) -> None:
-        self._emit_to(event)
-        self.plugins.emit(event)
 
 
 def _began_here(begin: Begin) -> bool:

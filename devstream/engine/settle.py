@@ -118,10 +118,11 @@ class Settler:
         if begin.action is Action.DELETE:
             self._entries[begin.address] = recorded
         elif begin.repeatable:
-            if begin.action is Action.CREATE:
+            if begin.action is Action.CREATE and begin.address in self._wanted:
                 self._absent(operation)
-            elif recorded is not None:
-                self._entries[begin.address] = replace(recorded, tainted=True, failed_action=Action.UPDATE)
+            else:  # a thing that may be there is recorded, so that it is updated or deleted
+                entry = recorded or begin.tool
+                self._entries[begin.address] = replace(entry, tainted=True, failed_action=begin.action)
         else:
             self._report(operation, "was interrupted, and the tool cannot be asked what came of it", "")
 

@@ -22,15 +22,22 @@ ABANDON_AFTER = 15.0
 
 
 class Cancellation:
-    """Tells one call that it should give up; ``reason`` is why, in words."""
+    """Tells one call that it should give up.
+
+    Attributes:
+        reason: why, in words.
+        overdue: its time is up; otherwise everything is being stopped.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
         self.reason = ""
+        self.overdue = False
 
-    def cancel(self, reason: str) -> None:
+    def cancel(self, reason: str, *, overdue: bool = False) -> None:
         """Ask the call to give up; the first reason stays."""
-        self.reason = self.reason or reason
+        if not self.reason:
+            self.reason, self.overdue = reason, overdue
         self._event.set()
 
     @property
@@ -137,7 +144,7 @@ class Workers:
             if call.deadline > now:
                 continue
             if not call.cancellation.requested:
-                self._cancel(call, "took too long")
+                self._cancel(call, "took too long", overdue=True)
                 continue
             del self._calls[key]
             call.gone = True
@@ -145,10 +152,10 @@ class Workers:
             return Abandoned(key, call.cancellation.reason)
         return None
 
-    def _cancel(self, call: _Call, reason: str) -> None:
+    def _cancel(self, call: _Call, reason: str, *, overdue: bool = False) -> None:
         if not call.cancellation.requested:
             call.deadline = time.monotonic() + self._patience
-            call.cancellation.cancel(reason)
+            call.cancellation.cancel(reason, overdue=overdue)
 
     def _work(self) -> None:
         while True:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +16,7 @@ __all__ = ["Treatment", "Pipeline", "PipelineTemplate", "App"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Treatment:
+class Treatment(NamedTuple):
     """How a tool instance is to be treated, beside its options; None where it is not written.
 
     Attributes:
@@ -56,8 +54,7 @@ def _either(first: T | None, second: T | None) -> T | None:
 NO_TREATMENT = Treatment()
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(NamedTuple):
     """One item under an app's ``ci`` or ``cd``.
 
     Attributes:
@@ -78,11 +75,10 @@ class Pipeline:
     vars: Mapping[str, Value]
     origin: Origin
     treatment: Treatment = NO_TREATMENT
-    source: Any = field(default=None, compare=False, repr=False)
+    source: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineTemplate:
+class PipelineTemplate(NamedTuple):
     """A named set of options for one type of tool.
 
     Attributes:
@@ -95,11 +91,10 @@ class PipelineTemplate:
     options: Any
     origin: Origin
     treatment: Treatment = NO_TREATMENT
-    source: Any = field(default=None, compare=False, repr=False)
+    source: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(NamedTuple):
     """A repository with its pipelines; it expands into tool instances.
 
     Attributes:
@@ -120,4 +115,4 @@ class App:
     pipelines: tuple[Pipeline, ...] = ()
     depends_on: tuple[Address, ...] | None = None
     treatment: Treatment = NO_TREATMENT
-    source: Any = field(default=None, compare=False, repr=False)
+    source: Any = None

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Resolver",
     "Fingerprint",
+    "NotYetKnownError",
     "resolve",
     "encode",
     "decode",
     "comparable",
-    "seen",
     "visible",
     "is_hidden",
     "fingerprint",
@@ -48,6 +48,9 @@ __all__ = [
     "has_marks",
 ]
 
+
+_MARKS = (Reference, Secret, Interpolation, Unknown)
+"""The leaves that are more than JSON."""
 
 _UNNAMED = SecretRef("output", "")
 """Stands for a secret that a plugin reported: it has a text, and no source to name."""
@@ -61,6 +64,13 @@ class Resolver(Protocol):
 
     def secret(self, ref: SecretRef) -> str:
         """Give the text of a secret, or raise `CredentialsError`."""
+
+
+class NotYetKnownError(ValueError):
+    """A value cannot be recorded before it is known."""
+
+    def __init__(self, because: str) -> None:
+        super().__init__(f"a value is not known yet: {because}")
 
 
 class Fingerprint(str):
@@ -135,7 +145,7 @@ def _secret_parts(value: Any) -> tuple[str | SecretRef, ...]:
     """Name the secrets in a value; empty where there is none (a plugin may mark an output without a name)."""
     if isinstance(value, Secret):
         return value.parts if value.refs else (_UNNAMED,)
-    if not isinstance(value, dict | list):
+    if not isinstance(value, (dict, list)):
         return ()
     secrets = [leaf for _, leaf in iter_leaves(value) if isinstance(leaf, Secret)]
     return tuple(ref for secret in secrets for ref in (secret.refs or (_UNNAMED,)))
@@ -149,7 +159,7 @@ def encode(options: Value, resolver: Resolver, key: bytes) -> JSON:
     """Encode options for the state; ``key`` is the lineage's key for fingerprints.
 
     Raises:
-        ValueError: something is UNKNOWN still.
+        NotYetKnownError: something is UNKNOWN still.
     """
     if isinstance(options, dict):
         encoded = {name: encode(item, resolver, key) for name, item in options.items()}
@@ -165,7 +175,7 @@ def encode(options: Value, resolver: Resolver, key: bytes) -> JSON:
     if isinstance(options, Interpolation):
         return {"$join": _parts(options.parts), **_seen(_joined(options.parts, resolver), key)}
     if isinstance(options, Unknown):
-        raise _not_known(options)
+        raise NotYetKnownError(options.because)
     return options  # type: ignore[no-any-return]  # plain JSON
 
 
@@ -181,7 +191,7 @@ def _parts(parts: Sequence[str | Reference | SecretRef]) -> list[JSON]:
 
 def _seen(value: Any, key: bytes) -> dict[str, Any]:
     if isinstance(value, Unknown):
-        raise _not_known(value)
+        raise NotYetKnownError(value.because)
     digest = _secret_digest(value, key)
     return {"value": value} if digest is None else {"fingerprint": digest}
 
@@ -189,15 +199,6 @@ def _seen(value: Any, key: bytes) -> dict[str, Any]:
 def _secret_digest(value: Any, key: bytes) -> str | None:
     """Give the fingerprint of a value in which anything is secret, of all of it; None where nothing is."""
     return fingerprint(key, text_of(_revealed(value))) if _secret_parts(value) else None
-
-
-def _whole(value: Any, key: bytes) -> Any:
-    digest = _secret_digest(value, key)
-    return value if digest is None else Fingerprint(digest)
-
-
-def _not_known(value: Unknown) -> ValueError:
-    return ValueError(f"a value is not known yet: {value.because}")
 
 
 def decode(encoded: Any, reference: Callable[[str, Any], Any]) -> Value:
@@ -253,24 +254,6 @@ def comparable(encoded: Any) -> Any:
     return {name: comparable(item) for name, item in encoded.items()}
 
 
-def seen(options: Value, resolver: Resolver, key: bytes) -> Any:
-    """Reduce options to what counts when they are compared: ``comparable(encode(options))`` in one walk.
-
-    A leaf that depends on something unknown becomes `Unknown` instead of raising.
-    """
-    if isinstance(options, dict):
-        return {name: seen(item, resolver, key) for name, item in options.items()}
-    if isinstance(options, list):
-        return [seen(item, resolver, key) for item in options]
-    if isinstance(options, Reference):
-        return _whole(resolver.reference(options), key)
-    if isinstance(options, Secret):
-        return options.reveal() if options.is_plain else _whole(resolve(options, resolver), key)
-    if isinstance(options, Interpolation):
-        return _whole(_joined(options.parts, resolver), key)
-    return options
-
-
 def is_hidden(value: Any) -> bool:
     """Tell whether this is all that is recorded of a secret that a plugin reported: its fingerprint."""
     return (
@@ -295,7 +278,7 @@ def has_marks(options: Value) -> bool:
         return any(name.startswith("$") or has_marks(item) for name, item in options.items())
     if isinstance(options, list):
         return any(has_marks(item) for item in options)
-    return isinstance(options, Reference | Secret | Interpolation | Unknown)
+    return isinstance(options, _MARKS)
 
 
 def parse_reference(text: str, addresses: Sequence[str]) -> Reference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,20 +28,22 @@ class Redactor:
     'password=(secret)'
     """
 
-    __slots__ = ("_known", "_needles")
+    __slots__ = ("_known", "_lock", "_needles")
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._known: frozenset[str] = frozenset()
         self._needles: tuple[str, ...] = ()
 
     def add(self, text: str) -> None:
         """Mask ``text`` from now on, and each line of it where it has several."""
-        if len(text) < SHORTEST or text in self._known:
-            return
-        self._known |= {text}
-        self._needles += tuple(
-            needle for needle in dict.fromkeys(_forms(text)) if needle not in self._needles
-        )
+        with self._lock:
+            if len(text) < SHORTEST or text in self._known:
+                return
+            self._known |= {text}
+            self._needles += tuple(
+                needle for needle in dict.fromkeys(_forms(text)) if needle not in self._needles
+            )
 
     def mask(self, text: str) -> str:
         """Give ``text`` with every secret replaced; costs nothing where there are none."""

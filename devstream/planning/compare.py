@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.plan import ABSENT, FieldChange, FieldSource
-from devstream.model.recorded import Fingerprint, comparable, has_marks, is_hidden, resolve, seen, visible
+from devstream.model.recorded import (
+    Fingerprint,
+    NotYetKnownError,
+    comparable,
+    encode,
+    has_marks,
+    is_hidden,
+    resolve,
+    visible,
+)
 from devstream.model.values import (
     Interpolation,
     Reference,
     Secret,
     SecretRef,
-    Unknown,
     iter_leaves,
     map_leaves,
 )
@@ -64,35 +72,40 @@ def compare(
         if has_marks(dict(tool.options)):
             resolve(dict(tool.options), resolver)
         return Comparison()
-    changed = list(_options(tool, recorded, resolver, key, flags))
-    record_only = [field for field in changed if "record_only" in flags(field.path)]
+    wanted = _as_recorded(tool, resolver, key)
+    alike = wanted is None or same(recorded.options, wanted)
+    changed = [] if alike else list(_options(tool, recorded, wanted, resolver, flags))
     options = [field for field in changed if "record_only" not in flags(field.path)]
     drift = list(_drift(recorded, observed, key)) if observed is not None else []
     return Comparison(
         fields=(*options, *drift),
-        bookkeeping=bool(record_only) or _bookkeeping(tool, recorded, dependencies),
+        # options that are not alike and do not differ have another name for the same value
+        bookkeeping=(not alike and not options) or _bookkeeping(tool, recorded, dependencies),
         refreshed=observed is not None and _refreshed(recorded, observed),
     )
+
+
+def _as_recorded(tool: ToolInstance, resolver: OutputBook, key: bytes) -> Any:
+    """Write the options as they would be recorded; None where something is not known yet."""
+    options: Any = dict(tool.options)
+    if not has_marks(options):
+        return options
+    try:
+        return encode(options, resolver, key)
+    except NotYetKnownError:
+        # the first one ends it; all of them are to be noted
+        resolve(options, resolver)
+        return None
 
 
 def _options(
     tool: ToolInstance,
     recorded: ToolState,
+    wanted: Any,
     resolver: OutputBook,
-    key: bytes,
     flags: Callable[[Path], frozenset[str]],
 ) -> Iterator[FieldChange]:
-    now: Any = dict(tool.options)
-    if has_marks(now):
-        now = seen(now, resolver, key)
-        if _holds_unknown(now):
-            return
-    before: Any = dict(recorded.options)
-    if has_marks(before):
-        before = comparable(before)
-    if same(before, now):
-        return
-    for path, old, new in diff(before, now):
+    for path, old, new in diff(comparable(dict(recorded.options)), comparable(wanted)):
         yield FieldChange(
             path,
             _shown(old),
@@ -154,14 +167,6 @@ def _bookkeeping(tool: ToolInstance, recorded: ToolState, dependencies: Iterable
 def recorded_dependencies(dependencies: Iterable[Any]) -> tuple[str, ...]:
     """Write direct dependencies as they are recorded."""
     return tuple(str(node) for node in dependencies)
-
-
-def _holds_unknown(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_holds_unknown(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_holds_unknown(item) for item in value)
-    return isinstance(value, Unknown)
 
 
 def _upstreams_at(options: Mapping[str, Any], path: Path) -> Iterator[Address]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from devstream.errors import DevstreamError, Diagnostic, Severity
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Planner", "Wishes", "Unfinished"]
 
 _CREATES = (Action.CREATE, Action.REPLACE)
+_NAMED_BY_BARRIER = 4
 _CHANGES = (Action.CREATE, Action.REPLACE, Action.UPDATE, Action.INTEGRATE, Action.CONDITIONAL)
 
 
@@ -104,6 +106,7 @@ class Planner:
         self._changes: dict[Address, Change] = {}
         self._answers: dict[Address, ReadAnswer] = {}
         self._asked: set[Address] = set()
+        self._deferred: set[Address] = set()
         self._lost: dict[Any, tuple[Address, ...]] = {}
         self._removed: dict[Address, Change] = {}
         self._warnings: list[Diagnostic] = []
@@ -140,6 +143,7 @@ class Planner:
                 self._answers[tool.address] = ReadAnswer(None, self._placed(error, tool))
                 return
             if self._book.unknown:
+                self._deferred.add(tool.address)
                 return
         self._asked.add(tool.address)
         self._reads.start(ReadRequest(tool.address, options, recorded, tool))
@@ -149,24 +153,25 @@ class Planner:
         sorter = self._graph.sorter()
         waiting: set[Address] = set()
         while sorter.is_active():
-            for node in sorter.get_ready():
+            ready = sorter.get_ready()
+            for node in ready:
                 if self._must_wait(node):
                     waiting.add(node)
                 else:
                     self._settle(node)
                     sorter.done(node)
-            while waiting:
-                address, answer = self._reads.wait()
-                self._answers[address] = answer
-                if address in waiting:
-                    waiting.remove(address)
-                    self._settle(address)
-                    sorter.done(address)
-                    break
+            if ready:
+                continue
+            address, answer = self._reads.wait()
+            self._answers[address] = answer
+            if address in waiting:
+                waiting.remove(address)
+                self._settle(address)
+                sorter.done(address)
 
     def _must_wait(self, node: Any) -> bool:
         """Tell whether a read has to be awaited; starts it where only now everything is known for it."""
-        if node in self._tools and node not in self._asked and node not in self._answers:
+        if node in self._deferred:
             self._ask(self._tools[node])
         return node in self._asked and node not in self._answers
 
@@ -181,11 +186,13 @@ class Planner:
     def _lost_through(self, node: Any) -> tuple[Address, ...]:
         """Say because of whom nothing that was read of the dependents of a node can be relied on.
 
-        That is so where it, or anything it stands on, is made anew. A barrier names what stands behind it.
+        That is so where it, or anything it stands on, is made anew. A barrier names a few of those behind it:
+        all of them for everybody who waits for it would be far too many.
         """
         change = self._changes.get(node)
         if change is None:
-            return tuple(other for other in self._graph.dependencies(node) if other in self._lost)
+            lost = (other for other in self._graph.dependencies(node) if other in self._lost)
+            return tuple(islice(lost, _NAMED_BY_BARRIER))
         if change.action is Action.REPLACE or (change.action is Action.CREATE and change.recorded):
             return (change.address,)
         stands_on_lost = any(other in self._lost for other in self._graph.dependencies(node))

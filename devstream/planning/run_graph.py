@@ -46,15 +46,18 @@ def run_order(
 
     Nodes are addresses and words that begin with ``@``: barriers, which are over when all before them are.
     """
-    after: Edges = {node: dict.fromkeys(config.dependencies(node)) for node in config.order()}
     removal = _Removal(changes, config, state)
-    if removal.leaving:
-        _deletes_among_themselves(after, removal)
-        early, behind = _forced_early(after, removal)
-        _let_go_first(after, removal, early, behind)
-    graph = _without_cycles(after)
+    graph = _with_removal(config, removal) if removal.leaving else config
     order = tuple(node for node in graph.order() if node in changes)
     return order, {node: frozenset(graph.dependencies(node)) for node in graph.order()}
+
+
+def _with_removal(config: Graph[Any], removal: _Removal) -> Graph[Node]:
+    after: Edges = {node: dict.fromkeys(config.dependencies(node)) for node in config.order()}
+    _deletes_among_themselves(after, removal)
+    early, behind = _forced_early(after, removal)
+    _let_go_first(after, removal, early, behind)
+    return _without_cycles(after)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Candidate(NamedTuple):
     """One provider of one name.
 
     Attributes:
-        value: what to import; empty where ``found`` is the class itself.
+        value: what to import; empty where ``found`` is the class, or an object of it.
         distribution: what it comes with: a distribution, ``devstream``, or a file's or module's name.
         place: for messages: the entry point, or the class in its file.
     """
@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
     version: str
     place: str
     value: str = ""
-    found: type | None = None
+    found: object = None
 
     @property
     def what(self) -> str:

@@ -323,7 +323,7 @@ class Walk:
         if "argv" in flags:
             for leaf in _secrets_in(value):
                 self._check_secret_place(types.AnyType(), leaf.refs, path, flags)
-        return map_leaves(value, lambda leaf: _literal_secret(leaf, path)) if "secret" in flags else value
+        return _literal_secrets(value, path) if "secret" in flags else value
 
     def _custom(self, kind: types.CustomType, value: Value, path: Path, flags: frozenset[str]) -> Value:
         if not is_secret(kind):
@@ -354,6 +354,15 @@ class Walk:
 def _literal_secret(leaf: Value, path: Path) -> Value:
     """Text written in clear where a secret belongs is kept like one: compared by fingerprint, never recorded."""
     return Secret((SecretRef("literal", format_path(path)),), leaf) if isinstance(leaf, str) else leaf
+
+
+def _literal_secrets(value: Value, path: Path) -> Value:
+    """Do the same for all text in a tree, each under its own path."""
+    if isinstance(value, dict):
+        return {key: _literal_secrets(item, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_literal_secrets(item, (*path, index)) for index, item in enumerate(value)]
+    return _literal_secret(value, path)
 
 
 def _secrets_in(value: Value) -> list[Secret]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from devstream import __version__
 from devstream.errors import Diagnostic, Mark, PluginError, Severity, nearest
 from devstream.plugins.catalogue import Candidate, Catalogue, Level
+from devstream.plugins.declare import declared_names
 from devstream.plugins.loading import (
     declared_tools,
     import_file,
@@ -140,6 +141,27 @@ class PluginManager:
             PluginError: there is none, or its plugin does not load.
         """
         return self._extension(_SECRETS, SecretSourceRegistry, name)
+
+    def add(self, *plugins: object) -> None:
+        """Take plugins that are objects already, as ``-p`` would: for tests, and for programs that embed devstream.
+
+        Args:
+            plugins: classes marked ``@tool`` or instances of such, and objects with hooks of other kinds.
+
+        Raises:
+            PluginError: one of them does not fit the hooks.
+        """
+        for found in plugins:
+            provider = found if isinstance(found, type) else type(found)
+            names = declared_names(provider)
+            place = f"{provider.__qualname__} in {provider.__module__}"
+            for name in names:
+                candidate = Candidate(name, Level.ARGUMENT, provider.__module__, "", place, found=found)
+                self._catalogue.declare(candidate)
+            if not names:
+                plugin = self._plugin_of(found, place)
+                plugin.check_no_provider()
+                self._extensions.append((Level.ARGUMENT, plugin))
 
     def emit(self, event: Event) -> None:
         """Tell all observers what happens. One that fails is reported once, and never fatal."""

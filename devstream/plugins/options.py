@@ -10,7 +10,7 @@ from msgspec import inspect as types
 
 from devstream.errors import Diagnostic, OperationError, PluginError, Severity
 from devstream.model.values import Secret, format_path
-from devstream.plugins.wording import holds_secret, is_secret, members, unwrap
+from devstream.plugins.wording import holds_secret, is_secret, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -193,10 +193,11 @@ def _flags_below(kind: types.Type, path: Path, flags: frozenset[str]) -> frozens
     if not path:
         return flags
     found = flags
-    for member in members(kind):
-        child = _child_at(member, path[0])
+    for member in kind.types if isinstance(kind, types.UnionType) else (kind,):
+        inner, own = unwrap(member, flags)
+        child = _child_at(inner, path[0])
         if child is not None:
-            found |= _flags_below(child, path[1:], flags)
+            found |= _flags_below(child, path[1:], own)
     return found
 
 

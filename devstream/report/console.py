@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from devstream.model import events
 from devstream.model.plan import Action, Outcome
-from devstream.report.diagnostics import diagnostic_lines
 from devstream.report.reporter import Ticker
 from devstream.report.terminal import clean, duration, fit, one_line
 
@@ -24,6 +23,12 @@ __all__ = ["Console", "ended_line", "log_line", "wants_log", "GERUNDS"]
 
 HEARTBEAT = 30.0
 """Seconds of silence after which CI systems begin to wonder."""
+
+MANY = 5
+"""So many are named in a line."""
+
+SLOW = 2.0
+"""Seconds after which the beginning of something is worth a line of its own."""
 
 GERUNDS = {
     Action.CREATE: "creating",
@@ -55,8 +60,9 @@ class Console:
 
     Args:
         out: where to, usually standard error.
-        verbosity: 0 prints what begins and ends, 1 also what plugins say, 2 everything.
+        verbosity: 0 prints what ends or takes long, 1 also what begins and what plugins say, 2 everything.
         heartbeat: seconds of silence after which what is still running is named.
+        slow: seconds after which something is said to have begun.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Console:
         *,
         verbosity: int = 0,
         heartbeat: float = HEARTBEAT,
+        slow: float = SLOW,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._out = out
@@ -72,21 +79,21 @@ class Console:
         self._clock = clock
         self._lock = RLock()
         self._running: dict[Address, tuple[str, float]] = {}
+        self._told: set[Address] = set()
         self._total = 0
         self._ended = 0
-        self._ticker = Ticker(heartbeat, self._beat)
+        self._heartbeat = heartbeat
+        self._slow = slow
+        self._spoke = clock()
+        self._ticker = Ticker(slow, self._beat)
 
     def __call__(self, event: events.Event) -> None:
         """Print what there is to say about an event."""
         with self._lock:
-            lines = self._lines(event)
-            if lines:
-                self._out.lines(lines)
-                self._ticker.heard()
+            self._say(self._lines(event))
 
     def pause(self) -> None:
-        """Keep still until the next event."""
-        self._ticker.heard()
+        """Do nothing: whole lines leave the terminal to others by themselves."""
 
     def close(self) -> None:
         """Stop the heartbeat."""
@@ -105,19 +112,33 @@ class Console:
                 return []
             case events.OperationStarted(address, action, attempt):
                 self._start(address, GERUNDS[action])
-                again = f", attempt {attempt}" if attempt > 1 else ""
-                return [f"  {address}: {GERUNDS[action]}{again}"]
+                return self._begin(address, attempt)
             case events.OperationLog(address, level, message):
                 return [log_line(address, level, message)] if wants_log(level, self._verbosity) else []
             case events.OperationEnded(result):
                 return self._end(result)
             case events.Notice(diagnostic):
+                from devstream.report.diagnostics import diagnostic_lines
+
                 return diagnostic_lines(diagnostic, self._out.look)
         return []
 
     def _start(self, address: Address, doing: str) -> None:
         self._running[address] = (doing, self._clock())
+        self._told.discard(address)
         self._ticker.start()
+
+    def _begin(self, address: Address, attempt: int = 1) -> list[str]:
+        """Say that something has begun; what is over at once needs only one line, at its end."""
+        if attempt == 1 and self._verbosity == 0 and self._clock() - self._running[address][1] < self._slow:
+            return []
+        self._told.add(address)
+        return [f"  {address}: {self._running[address][0]}{f', attempt {attempt}' if attempt > 1 else ''}"]
+
+    def _say(self, lines: list[str]) -> None:
+        if lines:
+            self._out.lines(lines)
+            self._spoke = self._clock()
 
     def _end(self, result: Result) -> list[str]:
         self._running.pop(result.address, None)
@@ -126,15 +147,20 @@ class Console:
         return [ended_line(result, self._out.look) + count]
 
     def _beat(self) -> None:
-        """Name what is still running."""
+        """Name what has begun to take long, and after a long silence everything that is still running."""
         with self._lock:
-            now = self._clock()
-            running = [
-                f"{where} ({doing}, {duration(now - since)})"
-                for where, (doing, since) in self._running.items()
-            ]
-            if running:
-                self._out.lines([fit(f"  still running: {', '.join(running)}", 400, self._out.look.ellipsis)])
+            late = [address for address in self._running if address not in self._told]
+            self._say([line for address in late for line in self._begin(address)])
+            if self._running and self._clock() - self._spoke >= self._heartbeat:
+                self._say([self._still_running()])
+
+    def _still_running(self) -> str:
+        now = self._clock()
+        running = [
+            f"{where} ({doing} {duration(now - since)})" for where, (doing, since) in self._running.items()
+        ]
+        more = [f"and {len(running) - MANY} more"] if len(running) > MANY else []
+        return f"  still running: {', '.join([*running[:MANY], *more])}"
 
 
 def wants_log(level: str, verbosity: int) -> bool:
@@ -148,22 +174,25 @@ def log_line(address: Address, level: str, message: str) -> str:
     return f"  {address}: {word}{clean(message).strip()}"
 
 
-def ended_line(result: Result, look: Look) -> str:
-    """Give the line for a change that came to its end."""
-    address = f"{result.address}:"
-    spent = f" after {duration(result.seconds)}"
+def ended_line(result: Result, look: Look, *, width: int = 0) -> str:
+    """Give the line for a change that came to its end; ``width`` columns at most, where it is not 0."""
+    sign, style, text = _ended(result)
+    text = f"{result.address}: {text}"
+    return f"{look.paint(style, f'{sign:<2}')} {fit(text, width - 3, look.ellipsis) if width else text}"
+
+
+def _ended(result: Result) -> tuple[str, str, str]:
+    """Give the sign, its style and the words for an outcome."""
+    spent = duration(result.seconds)
     match result.outcome:
         case Outcome.SUCCEEDED:
-            done = look.paint("green", "ok")
-            return f"{done} {address} {_PAST[result.action]} in {duration(result.seconds)}"
+            return "ok", "green", f"{_PAST[result.action]} in {spent}"
         case Outcome.FAILED:
             why = f": {one_line(result.error.summary)}" if result.error else ""
-            return f"{look.paint('red bold', '!')}  {address} {GERUNDS[result.action]} failed{spent}{why}"
+            return "!", "red bold", f"{GERUNDS[result.action]} failed after {spent}{why}"
         case Outcome.SKIPPED:
             cause = f", because {result.cause} did not succeed" if result.cause else ""
-            return f"{look.paint('yellow', '-')}  {address} skipped{cause}"
+            return "-", "yellow", f"skipped{cause}"
         case Outcome.CANCELLED:
-            return f"{look.paint('yellow', '-')}  {address} cancelled"
-    return (
-        f"{look.paint('red bold', '?')}  {address} {GERUNDS[result.action]}: the outcome is not known{spent}"
-    )
+            return "-", "yellow", "cancelled"
+    return "?", "red bold", f"{GERUNDS[result.action]}: the outcome is not known after {spent}"

@@ -94,7 +94,7 @@ def _source(mark: Mark, look: Look) -> list[tuple[int, str]]:
 
 def _window(text: str, column: int, gutter: int, look: Look) -> tuple[str, int]:
     """Cut a source line to the room there is, around a column; give it with the caret's offset in columns."""
-    room = max(look.width - gutter - 6, 16)
+    room = max(look.width - gutter - 6, 8)
     before = clean(text[: column - 1].replace("\t", "    "))
     behind = clean(text[column - 1 :].replace("\t", "    "))
     if display_width(before) > room * 2 // 3:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from devstream.model.plan import ABSENT, FieldChange, FieldSource
 from devstream.model.values import format_path
-from devstream.report.terminal import clean, display_width, fit
+from devstream.report.terminal import clean, display_width, fit, one_line
 from devstream.report.values import is_secret, shown
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _split(path: str, before: Any, after: Any, change: FieldChange) -> Iterator[
     elif isinstance(before, list) and isinstance(after, list):
         yield from _split_lists(path, before, after, change)
     elif isinstance(before, bool) != isinstance(after, bool) or before != after or before is change.before:
-        yield _Field(clean(path), before, after, change)
+        yield _Field(one_line(path), before, after, change)
 
 
 def _split_lists(path: str, before: list[Any], after: list[Any], change: FieldChange) -> Iterator[_Field]:
@@ -115,9 +115,9 @@ def _split_lists(path: str, before: list[Any], after: list[Any], change: FieldCh
         for step in range(paired):
             yield from _split(f"{path}[{j1 + step}]", before[i1 + step], after[j1 + step], change)
         for index in range(i1 + paired, i2):
-            yield _Field(clean(f"{path}[{index}]"), before[index], ABSENT, change)
+            yield _Field(one_line(f"{path}[{index}]"), before[index], ABSENT, change)
         for index in range(j1 + paired, j2):
-            yield _Field(clean(f"{path}[{index}]"), ABSENT, after[index], change)
+            yield _Field(one_line(f"{path}[{index}]"), ABSENT, after[index], change)
 
 
 def _key_of(before: list[Any], after: list[Any]) -> str:
@@ -183,11 +183,12 @@ def _values(field: _Field, view: FieldView) -> str:
 def _two_lines(field: _Field, view: FieldView) -> list[str]:
     """Write a long value before and after; of what both begin with, only the end is shown."""
     before, after = shown(field.before), shown(field.after)
-    room = view.room - 6
+    marks = ("was", "found") if field.change.source is FieldSource.DRIFT else ("-", "+")
+    room = view.room - 5 - len(marks[1])
     if not view.full and max(display_width(before), display_width(after)) > room:
         skip = max(_common(before, after) - room // 3, 0)
         before, after = (view.look.ellipsis + text[skip:] if skip else text for text in (before, after))
-    return [f"- {_cut(before, room, view)}", f"+ {_cut(after, room, view)}"]
+    return [f"{mark} {_cut(text, room, view)}" for mark, text in zip(marks, (before, after), strict=True)]
 
 
 def _common(before: str, after: str) -> int:
@@ -259,7 +260,7 @@ def _cause(field: _Field, view: FieldView) -> str:
     if origin is None:
         return ""
     place = [view.look.place(origin.mark)] if origin.mark else []
-    steps = [*place, *map(clean, origin.trail)]
+    steps = [*place, *map(one_line, origin.trail)]
     return "# " + (", ".join(steps) if view.full else steps[0]) if steps else ""
 
 

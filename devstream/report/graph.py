@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from devstream.errors import OperationError, UsageError
+from devstream.model.tool import BARRIER
 from devstream.report.terminal import clean
 
 if TYPE_CHECKING:
@@ -30,18 +31,16 @@ class Picture(StrEnum):
 
 def graph_data(graph: Graph[Any], apps: Mapping[str, str | None]) -> dict[str, Any]:
     """Give the graph as data: nodes in execution order, edges from what comes first to what waits."""
-    nodes = graph.order()
+    nodes = _nodes(graph)
     return {
         "nodes": [{"address": str(node), "app": apps.get(str(node))} for node in nodes],
-        "edges": [
-            {"from": str(before), "to": str(node)} for node in nodes for before in graph.dependencies(node)
-        ],
+        "edges": [{"from": str(before), "to": str(node)} for before, node in _edges(graph)],
     }
 
 
 def mermaid(graph: Graph[Any], apps: Mapping[str, str | None]) -> list[str]:
     """Write the graph for mermaid."""
-    names = {node: f"n{number}" for number, node in enumerate(graph.order())}
+    names = {node: f"n{number}" for number, node in enumerate(_nodes(graph))}
     lines = ["flowchart LR"]
     for number, (app, nodes) in enumerate(_groups(graph, apps)):
         drawn = [f'{names[node]}["{_mermaid_text(str(node))}"]' for node in nodes]
@@ -100,15 +99,20 @@ def svg(graph: Graph[Any], apps: Mapping[str, str | None], path: str | None) -> 
     return drawn.stdout.decode("utf-8", "replace").rstrip("\n")
 
 
+def _nodes(graph: Graph[Any]) -> list[Any]:
+    """Give what is drawn: the barrier that stands for all of ``tools:`` only where something waits for it."""
+    return [node for node in graph.order() if node != BARRIER or graph.dependents(node)]
+
+
 def _groups(graph: Graph[Any], apps: Mapping[str, str | None]) -> Iterator[tuple[str | None, list[Any]]]:
     groups: dict[str | None, list[Any]] = {}
-    for node in graph.order():
+    for node in _nodes(graph):
         groups.setdefault(apps.get(str(node)), []).append(node)
     yield from groups.items()
 
 
 def _edges(graph: Graph[Any]) -> Iterator[tuple[Any, Any]]:
-    for node in graph.order():
+    for node in _nodes(graph):
         for before in graph.dependencies(node):
             yield before, node
 

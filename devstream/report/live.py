@@ -161,7 +161,7 @@ class Live:
             case events.OperationEnded(result):
                 board.end(result)
                 stays = board.total <= FEW or result.outcome in (Outcome.FAILED, Outcome.UNKNOWN)
-                return [ended_line(result, look)] if stays else []
+                return [ended_line(result, look, width=look.width)] if stays else []
             case events.Notice(diagnostic):
                 return diagnostic_lines(diagnostic, look)
         return []

@@ -5,21 +5,30 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from devstream.report.terminal import clean, display_width
+from devstream.model.tool import BARRIER
+from devstream.report.terminal import clean, display_width, one_line
 from devstream.report.values import is_container, is_secret, quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from devstream.model.origin import Origin
     from devstream.model.tool import ToolInstance
     from devstream.model.values import Path
     from devstream.report.terminal import Look
 
 __all__ = ["outline", "expanded_lines"]
 
-_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./@%+-]*(?: [A-Za-z0-9_./@%+-]+)*")
+_PLAIN = re.compile(
+    r"[A-Za-z_./][A-Za-z0-9_./@%+-]*(?: [A-Za-z0-9_./@%+-]+)*|\$\{\{ [A-Za-z0-9_.\[\]-]+ \}\}"
+)
 _NOT_TEXT = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", "~"})
-COMMENT_COLUMN = 40
+
+COMMENT_COLUMN = 48
+"""Where comments begin, as far as the text before them leaves room."""
+
+_Line = tuple[str, str]
+"""A line and the comment on it."""
 
 
 def outline(value: Any, note: Callable[[Path], str] = lambda path: "") -> list[str]:  # noqa: ARG005 - says nothing
@@ -28,37 +37,40 @@ def outline(value: Any, note: Callable[[Path], str] = lambda path: "") -> list[s
     >>> outline({"a": [1, {"b": "yes", "c": "x y"}], "d": {}})
     ['a:', '- 1', '- b: "yes"', '  c: x y', 'd: {}']
     """
-    return list(_outline(value, (), note))
+    return list(map(_noted, _outline(value, (), note)))
 
 
-def _outline(value: Any, path: Path, note: Callable[[Path], str]) -> Iterator[str]:
+def _noted(line: _Line) -> str:
+    text, comment = line
+    return f"{text}{' ' * max(COMMENT_COLUMN - display_width(text), 2)}# {comment}" if comment else text
+
+
+def _indented(lines: Iterable[_Line], first: str, rest: str) -> Iterator[_Line]:
+    for number, (text, comment) in enumerate(lines):
+        yield f"{rest if number else first}{text}".rstrip(), comment
+
+
+def _outline(value: Any, path: Path, note: Callable[[Path], str]) -> Iterator[_Line]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _entry(f"{_text(str(key))}:", item, (*path, key), note)
     elif isinstance(value, list) and value:
         for index, item in enumerate(value):
-            yield from _item(item, (*path, index), note)
+            yield from _indented(_outline(item, (*path, index), note), "- ", "  ")
     else:
-        yield _noted(_leaf(value), note(path))
+        yield _leaf(value), note(path)
 
 
-def _entry(head: str, item: Any, path: Path, note: Callable[[Path], str]) -> Iterator[str]:
+def _entry(head: str, item: Any, path: Path, note: Callable[[Path], str]) -> Iterator[_Line]:
     if is_container(item):
-        yield head
+        yield head, ""
         pad = "" if isinstance(item, list) else "  "
-        for line in _outline(item, path, note):
-            yield pad + line
+        yield from _indented(_outline(item, path, note), pad, pad)
     elif _is_block(item):
-        yield _noted(f"{head} {'|' if item.endswith(chr(10)) else '|-'}", note(path))
-        for line in item.rstrip("\n").split("\n"):
-            yield f"  {clean(line)}".rstrip()
+        yield f"{head} {'|' if item.endswith(chr(10)) else '|-'}", note(path)
+        yield from _indented(((line, "") for line in item.rstrip("\n").split("\n")), "  ", "  ")
     else:
-        yield _noted(f"{head} {_leaf(item)}", note(path))
-
-
-def _item(item: Any, path: Path, note: Callable[[Path], str]) -> Iterator[str]:
-    for number, line in enumerate(_outline(item, path, note)):
-        yield ("- " if number == 0 else "  ") + line
+        yield f"{head} {_leaf(item)}", note(path)
 
 
 def _is_block(value: Any) -> bool:
@@ -66,7 +78,9 @@ def _is_block(value: Any) -> bool:
     if not isinstance(value, str) or is_secret(value) or "\n" not in value.rstrip("\n"):
         return False
     body = value.rstrip("\n")
-    return len(value) - len(body) <= 1 and not body.startswith((" ", "\n")) and clean(value) == value
+    lines = body.split("\n")
+    kept = all(line == line.rstrip() for line in lines) and not lines[0].startswith(" ") and bool(lines[0])
+    return kept and len(value) - len(body) <= 1 and clean(value) == value
 
 
 def _leaf(value: Any) -> str:
@@ -81,37 +95,26 @@ def _text(text: str) -> str:
     return quoted(text)
 
 
-def _noted(line: str, note: str) -> str:
-    if not note:
-        return line
-    return f"{line}{' ' * max(COMMENT_COLUMN - display_width(line), 2)}# {note}"
-
-
 def expanded_lines(tools: Iterable[ToolInstance], look: Look) -> list[str]:
     """Write expanded tools as a ``tools:`` section, each field with its origin."""
-    lines: list[str] = []
-    for tool in tools:
-        lines += _tool_lines(tool, look)
+    lines = [_noted(line) for tool in tools for line in _tool(tool, look)]
     return ["tools:", *lines] if lines else ["tools: []"]
 
 
-def _tool_lines(tool: ToolInstance, look: Look) -> list[str]:
-    def note(path: Path) -> str:
-        origin = tool.origins.at(path)
-        if origin is None:
-            return ""
-        place = [look.place(origin.mark)] if origin.mark else []
-        return ", ".join([*place, *map(clean, origin.trail)])
-
-    origin = tool.origin
-    steps = ([look.place(origin.mark)] if origin.mark else []) + list(map(clean, origin.trail))
-    waits = [*map(str, tool.depends_on), *(["@tools"] if tool.after_tools else [])]
-    lines = [
-        _noted(f"- name: {_text(tool.address.name)}", ", ".join(steps)),
-        f"  instanceID: {_text(tool.address.instance_id)}",
-    ]
+def _tool(tool: ToolInstance, look: Look) -> Iterator[_Line]:
+    yield f"- name: {_text(tool.address.name)}", _origin(tool.origin, look)
+    yield f"  instanceID: {_text(tool.address.instance_id)}", ""
+    waits = [*map(str, tool.depends_on), *([BARRIER] if tool.after_tools else [])]
     if waits:
-        lines.append(f"  dependsOn: [{', '.join(map(_text, waits))}]")
-    if not tool.options:
-        return [*lines, "  options: {}"]
-    return [*lines, "  options:", *(f"    {line}" for line in outline(dict(tool.options), note))]
+        yield f"  dependsOn: [{', '.join(map(_text, waits))}]", ""
+    options = dict(tool.options)
+    yield from _indented(
+        _entry("options:", options, (), lambda path: _origin(tool.origins.at(path), look)), "  ", "  "
+    )
+
+
+def _origin(origin: Origin | None, look: Look) -> str:
+    if origin is None:
+        return ""
+    place = [look.place(origin.mark)] if origin.mark else []
+    return ", ".join([*place, *map(one_line, origin.trail)])

@@ -43,10 +43,8 @@ class PlanView:
     state: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
-    title: str
-    changes: tuple[Change, ...]
+_Section = tuple[str, list["Change"]]
+"""A title and the changes below it."""
 
 
 NEW_FIELDS = 6
@@ -83,10 +81,10 @@ def plan_lines(plan: Plan, view: PlanView) -> list[str]:
     """Give the plan as lines: sections of changes, then counts, then what to type next."""
     wanted = Wanted(plan)
     lines: list[str] = []
-    for section in _sections(plan, view.depth):
-        lines.append(view.look.paint("bold", section.title))
-        columns = _columns(section.changes, view.look)
-        for change in section.changes:
+    for title, changes in _sections(plan, view.depth):
+        lines.append(view.look.paint("bold", title))
+        columns = _columns(changes, view.look)
+        for change in changes:
             lines += _heading(change, columns, view) + _detail(change, wanted, view)
         lines.append("")
     return lines + _closing(plan, view)
@@ -167,14 +165,14 @@ def _sections(plan: Plan, depth: Depth) -> Iterator[_Section]:
         else:
             groups.setdefault(clean(change.app or ""), []).append(change)
     for app in sorted(groups, key=bool):
-        yield _Section(f"app {app}" if app else "tools", tuple(groups[app]))
+        yield f"app {app}" if app else "tools", groups[app]
     for title, changes in (
         ("changed outside of devstream", outside),
         ("cannot be planned", errors),
         ("no longer in the config", removals),
     ):
         if changes:
-            yield _Section(title, tuple(changes))
+            yield title, changes
 
 
 def _is_outside(change: Change) -> bool:
@@ -183,7 +181,7 @@ def _is_outside(change: Change) -> bool:
     return bool(codes) and codes <= {ReasonCode.DRIFT, ReasonCode.GONE}
 
 
-def _columns(changes: tuple[Change, ...], look: Look) -> tuple[int, int]:
+def _columns(changes: list[Change], look: Look) -> tuple[int, int]:
     """Give the widths of words and addresses, but for the few addresses that would leave no room for reasons."""
     limit = look.width // 2
     words = max(len(_word(change)) for change in changes)
@@ -203,11 +201,17 @@ def _heading(change: Change, columns: tuple[int, int], view: PlanView) -> list[s
     start = f"{symbol:<3} {_word(change):<{columns[0]}}"
     address = str(change.address)
     line = f"  {look.paint(style, start)} {look.paint('bold', address)}"
-    text = "  ".join(part for part in (_reason(change, view), _block_place(change, view)) if part)
+    reason, place = _reason(change, view), _block_place(change, view)
+    text = f"{reason}  {place}" if reason and place else reason or place
     used = 2 + len(start) + 1 + max(columns[1], len(address)) + 2
     if used + display_width(text) <= look.width:
         return [f"{line}{' ' * (columns[1] - len(address) + 2)}{look.paint('dim', text)}" if text else line]
-    return [line, *(look.paint("dim", below) for below in wrap(text, look.width, " " * 6))]
+    below = wrap(reason, look.width, " " * 6)
+    if below and place and display_width(below[-1]) + len(place) + 2 <= look.width:
+        below[-1] += f"  {place}"
+    elif place:
+        below.append(" " * 6 + place)
+    return [line, *(look.paint("dim", text) for text in below)]
 
 
 def _reason(change: Change, view: PlanView) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from threading import Event, Thread
-from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -41,30 +40,24 @@ class Silent:
 
 
 class Ticker:
-    """Calls something whenever nothing was heard for a while, from a thread of its own.
+    """Calls something again and again, from a thread of its own.
 
     Args:
-        interval: seconds of silence before ``tick`` is called, and between two calls.
+        interval: seconds between two calls.
         tick: what to call; it is not called any more once `stop` has returned.
     """
 
     def __init__(self, interval: float, tick: Callable[[], None]) -> None:
         self._interval = interval
         self._tick = tick
-        self._last = monotonic()
         self._stopped = Event()
         self._thread: Thread | None = None
 
     def start(self) -> None:
         """Start the thread, once."""
         if self._thread is None and not self._stopped.is_set():
-            self._last = monotonic()
             self._thread = Thread(target=self._watch, name="devstream-report", daemon=True)
             self._thread.start()
-
-    def heard(self) -> None:
-        """Start counting anew; it costs next to nothing, as it is called for each event."""
-        self._last = monotonic()
 
     def stop(self) -> None:
         """End the thread and wait for it."""
@@ -73,7 +66,5 @@ class Ticker:
             self._thread.join(timeout=5.0)
 
     def _watch(self) -> None:
-        while not self._stopped.wait(max(self._last + self._interval - monotonic(), 0.0)):
-            if monotonic() - self._last >= self._interval:
-                self._last = monotonic()
-                self._tick()
+        while not self._stopped.wait(self._interval):
+            self._tick()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.plan import Action, Outcome
@@ -22,6 +23,8 @@ __all__ = ["table", "run_lines", "run_count_line", "state_lines", "output_lines"
 NOTES = 3
 """At most so many things worth knowing are shown beside a tool."""
 
+_VERDICTS = ("result", "status", "conclusion", "verdict", "health")
+_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _URLS = ("url", "uri", "link", "endpoint", "path")
 _STYLES = {
     Outcome.SUCCEEDED: "green",
@@ -38,7 +41,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], look: Look) -> lis
     On a stream too narrow for columns each row becomes a small block of its own.
     """
     cells = [[clean(cell) for cell in row] for row in rows]
-    fixed = [max(display_width(row[column]) for row in [head, *cells]) for column in range(len(head) - 1)]
+    # tabulate leaves two columns beside a heading, also where the cells below it are narrower
+    sizes = [[size + 2 for size in map(len, head)], *([display_width(cell) for cell in row] for row in cells)]
+    fixed = [max(row[column] for row in sizes) for column in range(len(head) - 1)]
     room = look.width - sum(fixed) - 2 * len(fixed)
     if room < min(12, max((display_width(row[-1]) for row in cells), default=0)):
         return [line for row in cells for line in _block(head, row, look)]
@@ -72,17 +77,18 @@ def run_lines(report: RunReport, outputs: Mapping[Address, Mapping[str, Any]], l
     if not rows:
         return [run_count_line(report)]
     lines = table(("tool", "action", "outcome", "time", "worth knowing"), rows, look)
-    painted = [_coloured(line, results, look) for line in lines] if look.colour else lines
+    by_address = {str(result.address): result for result in results}
+    painted = [_coloured(line, by_address, look) for line in lines] if look.colour else lines
     return [*painted, "", run_count_line(report)]
 
 
-def _coloured(line: str, results: Sequence[Result], look: Look) -> str:
+def _coloured(line: str, results: Mapping[str, Result], look: Look) -> str:
     """Colour the word for the outcome in a row."""
-    for result in results:
-        if line.startswith(f"{result.address} "):
-            word = f" {result.outcome.value} "
-            return line.replace(word, f" {look.paint(_STYLES[result.outcome], result.outcome.value)} ", 1)
-    return line
+    result = results.get(line.partition(" ")[0])
+    if result is None:
+        return line
+    word = look.paint(_STYLES[result.outcome], result.outcome.value)
+    return line.replace(f" {result.outcome.value}", f" {word}", 1)
 
 
 def run_count_line(report: RunReport) -> str:
@@ -107,9 +113,16 @@ def _note(result: Result, outputs: Mapping[str, Any]) -> str:
         return one_line(result.error.summary)
     if result.cause is not None:
         return f"because of {result.cause}"
-    known = [f"{name}: {_bare(value)}" for name, value in flat(result.info).items() if _is_note(value)]
-    places = [f"{name}: {_bare(value)}" for name, value in flat(outputs).items() if _is_place(name, value)]
-    return ", ".join(dict.fromkeys([*known, *places][:NOTES]))
+    info = {name: value for name, value in flat(result.info).items() if _is_note(value)}
+    places = {name: value for name, value in flat(outputs).items() if _is_place(name, value)}
+    notes = sorted({**places, **info}.items(), key=lambda note: _rank(note[0]))
+    return ", ".join(f"{name}: {_bare(value)}" for name, value in notes[:NOTES])
+
+
+def _rank(name: str) -> int:
+    """Put verdicts before places, and places before everything else."""
+    last = name.rpartition(".")[2].lower()
+    return 0 if last in _VERDICTS else 1 if last.endswith(_URLS) else 2
 
 
 def _is_note(value: Any) -> bool:
@@ -121,14 +134,19 @@ def _is_place(name: str, value: Any) -> bool:
 
 
 def _bare(value: Any) -> str:
-    return one_line(value) if isinstance(value, str) else scalar(value)
+    """Write a note's value; of a commit's hash, as much as people use."""
+    if not isinstance(value, str):
+        return scalar(value)
+    return value[:10] if _HASH.fullmatch(value) else one_line(value)
 
 
 def state_lines(state: State, look: Look) -> list[str]:
     """Give the recorded tools as a table, unfinished operations marked."""
     rows = []
     for address, tool in state.tools.items():
-        rows.append((str(address), _condition(state, tool), tool.app or "", tool.updated, _provider(tool)))
+        rows.append(
+            (str(address), _condition(state, tool), tool.app or "", _local(tool.updated), _provider(tool))
+        )
     for address, opened in state.open_operations.items():
         if address not in state.tools:
             rows.append((str(address), f"unfinished {opened.begin.action.value}", "", "", ""))
@@ -152,6 +170,16 @@ def _condition(state: State, tool: ToolState) -> str:
         if holds
     ]
     return ", ".join(words) or "ok"
+
+
+def _local(utc: str) -> str:
+    """Give a recorded time in the local time zone; as it is where it cannot be read."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return utc
 
 
 def _provider(tool: ToolState) -> str:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from devstream.model.plan import ABSENT, Action, FieldChange
 from devstream.model.recorded import comparable, resolve
-from devstream.model.values import Unknown, iter_leaves
+from devstream.model.values import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from devstream.model.plan import Change, Plan
     from devstream.model.values import Path, Reference, SecretRef
@@ -46,7 +46,7 @@ class Wanted:
             return ()
         return tuple(
             FieldChange(path, ABSENT, value, origin=change.tool.origins.at(path))
-            for path, value in iter_leaves(self.after(change))
+            for path, value in _leaves(self.after(change))
             if path
         )
 
@@ -61,7 +61,7 @@ class Wanted:
 
     def old_fields(self, change: Change) -> tuple[FieldChange, ...]:
         """Give every recorded option as a field that is removed."""
-        leaves = iter_leaves(self.before(change) or {})
+        leaves = _leaves(self.before(change) or {})
         return tuple(FieldChange(path, value, ABSENT) for path, value in leaves if path)
 
     def reference(self, reference: Reference) -> Any:
@@ -75,6 +75,18 @@ class Wanted:
     def secret(self, ref: SecretRef) -> str:  # noqa: ARG002 - the protocol's signature
         """Give no text: nothing here shows a secret."""
         return ""
+
+
+def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield leaves with their paths; a list without structure of its own, as an argv, is one."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path, value
 
 
 def _outputs(change: Change) -> Any:

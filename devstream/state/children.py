@@ -113,8 +113,9 @@ def _remove(path: Path) -> None:
 
 
 def _who_has(path: Path) -> str:
-    """Name the processes that have a file open, as far as this user may see them."""
-    found = [_name_of(folder) for folder in Path("/proc").glob("[0-9]*") if _has_open(folder, path)]
+    """Name the other processes that have a file open, as far as this user may see them."""
+    others = (folder for folder in Path("/proc").glob("[0-9]*") if folder.name != str(os.getpid()))
+    found = [_name_of(folder) for folder in others if _has_open(folder, path)]
     return ", ".join(sorted(found)) or f"a process that holds {path}"
 
 

@@ -85,6 +85,8 @@ def tool_to_json(tool: ToolState) -> Plain:
         value = getattr(tool, attribute)
         if value != default:
             plain[name] = value
+    if tool.failed_action is not None:
+        plain["failed_action"] = tool.failed_action.value
     if tool.extra:
         plain = {**tool.extra, **plain}
     return plain
@@ -226,26 +228,30 @@ def encode_record(record: Record) -> bytes:
     if problem:
         address = plain.get("address")
         raise StateError(f"cannot be recorded: {problem}", code="not-json", address=address)
-    return msgspec.json.encode(plain)
+    try:
+        return msgspec.json.encode(plain)
+    except TypeError:  # a subclass of str or int, as libraries give; only the slower standard one takes these
+        import json
+
+        return json.dumps(plain, ensure_ascii=False).encode()
 
 
 def _not_json(value: Any, path: str) -> str:
     """Say which part of a value is not JSON; empty where all of it is."""
-    kind = type(value)
-    if kind is str:
+    if isinstance(value, str):
         return "" if value.isascii() or _is_unicode(value) else f"{path} is text with half a character in it"
-    if kind is bool or kind is int or value is None:
+    if isinstance(value, int) or value is None:
         return ""
-    if kind is float:
+    if isinstance(value, float):
         return "" if value - value == 0 else f"{path} is not a finite number"
-    if kind is list or kind is tuple:
+    if isinstance(value, list | tuple):
         return _first(_not_json(item, f"{path}[{index}]") for index, item in enumerate(value))
     if isinstance(value, dict):
         wrong = [key for key in value if not isinstance(key, str)]
         if wrong:
             return f"{path} has a key of type {type(wrong[0]).__name__} (keys are text)"
         return _first(_not_json(item, f"{path}.{name}" if path else name) for name, item in value.items())
-    return f"{path} is a {kind.__name__}, which JSON does not have"
+    return f"{path} is a {type(value).__name__}, which JSON does not have"
 
 
 def _first(problems: Iterable[str]) -> str:

@@ -50,7 +50,7 @@ def take_lease(
             return stack
         stack.close()
         other = leases.lease_holder()
-        if other and not told and (timeout > _BRIEFLY or monotonic() > quiet):
+        if other and not told and timeout > _BRIEFLY:
             told = True
             notice(other)
         if monotonic() >= deadline:

@@ -9,12 +9,10 @@ from devstream.errors import StateDamagedError, StateForeignError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["FORMAT", "MIGRATIONS", "Document", "Migration", "migrate"]
+__all__ = ["FORMAT", "MIGRATIONS", "Document", "migrate"]
 
 Document = dict[str, Any]
 """A head or a blob as plain JSON; ``format`` says which version wrote it."""
-
-Migration = "Callable[[Document], Document]"
 
 FORMAT = 1
 """The format this version writes."""

@@ -23,7 +23,6 @@ from devstream.state.migrations import migrate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from devstream.model.state import Begin
     from devstream.state.backend import Head, StateBackend
     from devstream.state.head import Blob
 
@@ -159,14 +158,9 @@ def folded(document: HeadDocument, blobs: Blobs) -> Fold:
 
 def _fold_of(plain: dict[str, Any]) -> Fold:
     tools = [tool_from_json(Address.parse(name), entry) for name, entry in plain["tools"].items()]
-    begins = [record_from_json(entry) for entry in plain.get("open", ())]
+    begins: list[Any] = [record_from_json(entry) for entry in plain.get("open", ())]
     last_run: Any = record_from_json(plain["last_run"]) if plain.get("last_run") else None
-    return Fold(tools, [OpenOperation(_as_begin(begin)) for begin in begins], last_run)
-
-
-def _as_begin(record: Any) -> Begin:
-    begin: Begin = record
-    return begin
+    return Fold(tools, [OpenOperation(begin) for begin in begins], last_run)
 
 
 def _apply(fold: Fold, records: Iterable[dict[str, Any]]) -> None:

@@ -31,9 +31,19 @@ def explain(data: bytes, location: str, get_blob: Callable[[str], bytes | None])
         return StateForeignError(message, code="state-dtm", suggestion=_IMPORT)
     try:
         document = msgspec.json.decode(data)
+    except UnicodeDecodeError:  # a text in it is no UTF-8
+        return _broken(data, location, _no_text(data))
     except (msgspec.DecodeError, RecursionError) as error:
         return _broken(data, location, str(error))
     return _edited(document, location, get_blob)
+
+
+def _no_text(data: bytes) -> str:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return f"no text (byte {error.start})"
+    return "no text"
 
 
 def _empty(data: bytes, location: str) -> StateError:
@@ -90,7 +100,7 @@ def _compared(document: dict[str, Any], get_blob: Callable[[str], bytes | None])
         old = msgspec.json.decode(get_blob(kept["snapshot"]["name"]) or b"")["state"]["tools"]
         new = document["snapshot"]["state"]["tools"]
         lines = [_difference(name, old.get(name), new.get(name)) for name in {**old, **new}]
-    except (LookupError, TypeError, AttributeError, msgspec.DecodeError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         return ""
     changed = [line for line in lines if line]
     title = f"Beside the snapshot of serial {kept['serial']} (run {kept['run_id'] or 'unknown'}):"

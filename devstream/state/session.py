@@ -114,7 +114,7 @@ class StateWriter:
         if not self._journal.wrote and not worthwhile:
             return
         try:
-            self._journal.finish(records)
+            self._thread.failed = self._journal.finish(records)
         except DevstreamError as problem:
             self._thread.failed = problem
             self._thread.unsaved += [encoded.record for encoded in records]

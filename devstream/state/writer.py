@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from devstream.model.state import Record
     from devstream.state.journal import Encoded, Journal
 
-__all__ = ["Done", "Entry", "WriterThread"]
-
-Done = "Callable[[DevstreamError | None], None]"
+__all__ = ["Entry", "WriterThread"]
 
 
 class Entry(NamedTuple):

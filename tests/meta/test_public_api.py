@@ -52,27 +52,22 @@ def test_all_modules_import_without_warnings() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def specs() -> list[tuple[str, str]]:
-    return [
-        (name, str(inspect.signature(function)))
-        for owner in (hookspecs.ToolSpecs, hookspecs.ExtensionSpecs)
-        for name, function in vars(owner).items()
-        if inspect.isfunction(function)
-    ]
+SPECS = {
+    name: function
+    for owner in (hookspecs.ToolSpecs, hookspecs.ExtensionSpecs)
+    for name, function in vars(owner).items()
+    if inspect.isfunction(function)
+}
 
 
-@pytest.mark.parametrize(("name", "signature"), specs())
-def test_every_hook_is_documented_with_its_arguments(name: str, signature: str) -> None:
-    page = (ROOT / "docs/reference/hooks.md").read_text()
-    arguments = [
-        word.split(":")[0].strip() for word in signature.split(")", maxsplit=1)[0].strip("(").split(",")
-    ]
-    wanted = f"`{name}({', '.join(word for word in arguments if word != 'self')})`"
-    assert wanted in page
+@pytest.mark.parametrize("name", SPECS)
+def test_every_hook_is_documented_with_its_arguments(name: str) -> None:
+    arguments = ", ".join(list(inspect.signature(SPECS[name]).parameters)[1:])
+    assert f"`{name}({arguments})`" in (ROOT / "docs/reference/hooks.md").read_text()
 
 
-@pytest.mark.parametrize(("name", "signature"), specs())
-def test_every_hook_is_exercised_by_a_test(name: str, signature: str) -> None:
+@pytest.mark.parametrize("name", SPECS)
+def test_every_hook_is_exercised_by_a_test(name: str) -> None:
     texts = [
         path.read_text(encoding="utf-8")
         for path in (ROOT / "tests").rglob("*.py")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from devstream.api import CompletedCommand, Context
-    from devstream_plugin_scm.forge import Decide, File, Listing
+    from devstream_plugin_scm.forge import Changes, Decide, File, Listing
     from devstream_plugin_scm.repository import RepoInfo
     from devstream_plugin_scm.workshop import Workshop
 
@@ -28,6 +28,7 @@ __all__ = ["LocalForge", "DEFAULT_FOLDER", "RENDERED_REF"]
 DEFAULT_FOLDER = "repos"
 RENDERED_REF = "refs/devstream/rendered"
 _HEADS = "refs/heads/"
+_RENDER = "Render the template"
 _ATTEMPTS = 20
 _PATIENCE = 3
 _FORMAT = f"%(refname)%00%(objectname)%00%(if:equals={RENDERED_REF})%(refname)%(then)%(tree)%(end)"
@@ -143,43 +144,18 @@ class LocalForge:
         """Make commits in a throw-away repository and push them; start again when somebody was faster."""
         for attempt in range(_ATTEMPTS):
             before = self._existing(location)
+            head = before.branches.get(branch)
+            changes = decide(self.listing(location, head) if head else {})
+            if not changes and rendered is None:
+                return None
             with open_workshop(self._context, self.path(location)) as workshop:
-                refs = self._prepare(workshop, before, branch, message, decide=decide, rendered=rendered)
+                refs = _commit_all(workshop, before, branch, message, changes=changes, rendered=rendered)
                 pushed = workshop.push(refs) if refs else None
             if pushed is None or self._arrived(pushed, location, refs):
                 return refs.get(_HEADS + branch)
             self._wait_or_fail(attempt, before, pushed)
         message = f"{location}: others pushed to {branch} all the time; nothing was pushed"
         raise OperationError(message)
-
-    def _prepare(
-        self,
-        workshop: Workshop,
-        before: Repository,
-        branch: str,
-        message: str,
-        *,
-        decide: Decide,
-        rendered: Mapping[str, File] | None,
-    ) -> dict[str, str]:
-        """Make the commits; give what to push, by reference."""
-        head = before.branches.get(branch)
-        changes = decide(self.listing(before.location, head) if head else {})
-        refs: dict[str, str] = {}
-        tree = ""
-        if changes:
-            tree = workshop.tree(head, changes)
-            refs[_HEADS + branch] = workshop.commit(tree, head, message)
-        if rendered is not None:
-            rendered_tree = workshop.tree(None, rendered)
-            previous = before.rendered
-            if previous is None and tree == rendered_tree:
-                refs[RENDERED_REF] = refs[_HEADS + branch]
-            elif previous is None or previous.tree != rendered_tree:
-                refs[RENDERED_REF] = workshop.commit(
-                    rendered_tree, previous.commit if previous else None, "Render the template"
-                )
-        return refs
 
     def _existing(self, location: str) -> Repository:
         found = self.describe(location)
@@ -206,6 +182,34 @@ class LocalForge:
             message = "the run is being stopped"
             raise OperationCancelled(message)
         time.sleep(random.uniform(0.005, 0.02) * (attempt + 1))  # noqa: S311 - only spreads rivals
+
+
+def _commit_all(
+    workshop: Workshop,
+    before: Repository,
+    branch: str,
+    message: str,
+    *,
+    changes: Changes,
+    rendered: Mapping[str, File] | None,
+) -> dict[str, str]:
+    """Make the commits; give what to push, by reference."""
+    refs: dict[str, str] = {}
+    head = before.branches.get(branch)
+    tree = ""
+    if changes:
+        tree = workshop.tree(head, changes)
+        refs[_HEADS + branch] = workshop.commit(tree, head, message)
+    if rendered is None:
+        return refs
+    previous, now = before.rendered, workshop.tree(None, rendered)
+    if previous is None:
+        # A repository begins with its rendering: one commit is both, so that merges have a common ancestor.
+        same = tree == now
+        refs[RENDERED_REF] = refs[_HEADS + branch] if same else workshop.commit(now, None, _RENDER)
+    elif previous.tree != now:
+        refs[RENDERED_REF] = workshop.commit(now, previous.commit, _RENDER)
+    return refs
 
 
 def _is_repository(path: Path) -> bool:

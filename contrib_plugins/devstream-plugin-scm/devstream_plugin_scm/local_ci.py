@@ -126,7 +126,7 @@ def status(repositories: list[Path]) -> int:
     """Print a line for each repository; 1 unless all are green."""
     green = True
     for repository in repositories:
-        branch = (repository / "HEAD").read_text(encoding="utf-8").strip().removeprefix(f"ref: {_HEADS}")
+        branch = _default_branch(repository)
         head = _git(repository, "rev-parse", "--quiet", "--verify", f"{_HEADS}{branch}").stdout.strip()
         result = result_of(repository, head) if head else Result("-", branch, NOT_RUN)
         green = green and result.result == PASSED
@@ -136,13 +136,32 @@ def status(repositories: list[Path]) -> int:
     return 0 if green else 1
 
 
-def result_of(repository: Path, commit: str) -> Result:
-    """Give the recorded result of a commit."""
+def _default_branch(repository: Path) -> str:
     try:
-        fields = json.loads(_result_path(repository, commit).read_text(encoding="utf-8"))
-        return Result(**fields)
+        head = (repository / "HEAD").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "(no repository)"
+    return head.strip().removeprefix(f"ref: {_HEADS}")
+
+
+def result_of(repository: Path, commit: str) -> Result:
+    """Give the recorded result of a commit; a run that was killed is none."""
+    nothing = Result(commit, "", NOT_RUN)
+    try:
+        result = Result(**json.loads(_result_path(repository, commit).read_text(encoding="utf-8")))
+        return nothing if result.result == RUNNING and not _is_running(repository) else result
     except (OSError, ValueError, TypeError):
-        return Result(commit, "", NOT_RUN)
+        return nothing
+
+
+def _is_running(repository: Path) -> bool:
+    """Tell whether somebody holds the repository's lock."""
+    with (repository / RESULTS / "lock").open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def run_commit(repository: Path, commit: str, branch: str) -> Result:
@@ -155,7 +174,7 @@ def run_commit(repository: Path, commit: str, branch: str) -> Result:
         try:
             reason = _test(repository, commit, branch, log, lock)
         except Stopped:
-            _record(repository, running._replace(result=FAILED, reason="stopped"))
+            _result_path(repository, commit).unlink(missing_ok=True)
             raise
         seconds = round(time.monotonic() - started, 1)
         result = running._replace(result=FAILED if reason else PASSED, reason=reason, seconds=seconds)
@@ -210,7 +229,7 @@ def _wait(process: subprocess.Popen[bytes], output: int, deadline: float) -> str
         if left <= 0:
             return "the time limit has passed"
         with suppress(subprocess.TimeoutExpired):
-            code = process.wait(timeout=min(left, 1.0))
+            code = process.wait(timeout=min(left, 0.1))
             return f"exit status {code}" if code else ""
         if os.fstat(output).st_size > MAX_LOG:
             return f"more than {MAX_LOG} bytes of output"

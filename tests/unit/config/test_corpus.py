@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -21,8 +21,10 @@ from devstream.config.load import ConfigInputs, load_config
 from devstream.errors import ConfigError, Diagnostic, Mark, PluginError
 from devstream.model.recorded import parse_reference
 from devstream.model.schema import AppDefaults, ToolSchema
-from devstream.model.tool import ToolInstance
 from devstream.model.values import Interpolation, Reference, Secret, SecretRef, Unknown
+
+if TYPE_CHECKING:
+    from devstream.model.tool import ToolInstance
 
 CASES = Path(__file__).parents[2] / "cases" / "config"
 NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())

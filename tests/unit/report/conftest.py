@@ -66,7 +66,10 @@ UPDATES = (
     FieldChange(("port",), 80, 8080, origin=written(8), may_change=True),
     FieldChange(("list",), ["a", "b", "c"], ["a", "x", "b", "c"], origin=written(9)),
     FieldChange(
-        ("jobs",), [{"name": "a", "run": 1}, {"name": "b", "run": 1}], [{"name": "b", "run": 2}], origin=written(10)
+        ("jobs",),
+        [{"name": "a", "run": 1}, {"name": "b", "run": 1}],
+        [{"name": "b", "run": 2}],
+        origin=written(10),
     ),
     FieldChange(("comment",), "old", ABSENT),
     FieldChange(
@@ -82,7 +85,16 @@ DOOMED = recorded("file.old", path="old.txt", content="one\ntwo\n")
 
 def everything() -> Plan:
     """One change of every kind that is shown."""
-    repo = tool("repo-scaffolding.web", "web", branch="main", scm={"scmType": "local", "owner": "me"}, a=1, b=2, c=3, d=4)
+    repo = tool(
+        "repo-scaffolding.web",
+        "web",
+        branch="main",
+        scm={"scmType": "local", "owner": "me"},
+        a=1,
+        b=2,
+        c=3,
+        d=4,
+    )
     ci = tool(
         "local-ci.web",
         "web",
@@ -118,7 +130,13 @@ def everything() -> Plan:
                 tool=tool("dns.main"),
                 conditional_on=(address("cluster.main"),),
             ),
-            change("file.gone", Action.CREATE, ReasonCode.GONE, "recorded, but gone", tool=tool("file.gone", path="b")),
+            change(
+                "file.gone",
+                Action.CREATE,
+                ReasonCode.GONE,
+                "recorded, but gone",
+                tool=tool("file.gone", path="b"),
+            ),
             change(
                 "file.drift",
                 Action.UPDATE,
@@ -127,7 +145,14 @@ def everything() -> Plan:
                 tool=tool("file.drift"),
                 fields=(FieldChange(("mode",), "0644", "0777", source=FieldSource.DRIFT),),
             ),
-            change("github.x", Action.ERROR, ReasonCode.EXISTS, exists.summary, tool=tool("github.x"), error=exists),
+            change(
+                "github.x",
+                Action.ERROR,
+                ReasonCode.EXISTS,
+                exists.summary,
+                tool=tool("github.x"),
+                error=exists,
+            ),
             change("noop.a", Action.NOOP, tool=tool("noop.a", input="same")),
             change(
                 "noop.b",
@@ -137,9 +162,18 @@ def everything() -> Plan:
                 tool=tool("noop.b"),
                 put=PutReason.BOOKKEEPING,
             ),
-            change("file.mine", Action.NOOP, ReasonCode.ADOPTED, "taken over", tool=tool("file.mine"), put=PutReason.ADOPTED),
+            change(
+                "file.mine",
+                Action.NOOP,
+                ReasonCode.ADOPTED,
+                "taken over",
+                tool=tool("file.mine"),
+                put=PutReason.ADOPTED,
+            ),
             change("file.old", Action.DELETE, ReasonCode.REMOVED, "no longer in the config", recorded=DOOMED),
-            change("db.main", Action.DELETE, ReasonCode.PROTECTED, "protected", recorded=DOOMED, protected=True),
+            change(
+                "db.main", Action.DELETE, ReasonCode.PROTECTED, "protected", recorded=DOOMED, protected=True
+            ),
             change("file.left", Action.FORGET, ReasonCode.REMOVED, "left in place", recorded=DOOMED),
         ),
         lineage="f0f0",

@@ -1,0 +1,156 @@
+"""What a template may consist of; crafted ones are refused before anything is made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from devstream.api import OperationError
+from devstream_plugin_scm import sources
+from devstream_plugin_scm.forge import File
+from devstream_plugin_scm.sources import check_path, digest_of, read_location, read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Workplace
+
+BAD_PATHS = [
+    "", "/etc/passwd", "..", "a/../b", "./a", "a//b", "a/", ".git", ".git/hooks/post-checkout", "sub/.GIT/config",
+    ".git./x", ".git /x", "GIT~1/config", ".git::$INDEX_ALLOCATION/config", "a\\b", "C:x", "a\nb", "a\x00b", "a\x1b[2J",
+    "tab\tin", "gpj.\u202eexe", "zero\u200bwidth", " lead", "trail ", "a" * 256, "ü" * 128, "q?", "a*", '"', "<", "|",
+    "/".join("x" * 40),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", BAD_PATHS)
+def test_bad_paths(path: str) -> None:
+    with pytest.raises(OperationError, match="cannot be a path in a repository"):
+        check_path(path)
+
+
+@pytest.mark.parametrize(
+    "path", [".gitignore", ".github/workflows/a.yml", "ü/日本.txt", "a b", ".gitx", "git", "a'b"]
+)
+def test_good_paths(path: str) -> None:
+    assert check_path(path) == path
+
+
+def link_to_a_file(folder: Path) -> None:
+    (folder / "secret").symlink_to("/etc/passwd")
+
+
+def link_to_a_folder(folder: Path) -> None:
+    (folder / "up").symlink_to("..")
+
+
+def dangling_link(folder: Path) -> None:
+    (folder / "nothing").symlink_to("nowhere")
+
+
+def link_inside(folder: Path) -> None:
+    (folder / "again").symlink_to("good.txt")
+
+
+def pipe(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+
+
+def nested_git(folder: Path) -> None:
+    (folder / "sub" / ".git").mkdir(parents=True)
+    (folder / "sub" / ".git" / "config").write_text("[core]\n")
+
+
+def hooks_in_disguise(folder: Path) -> None:
+    (folder / ".GIT").mkdir()
+    (folder / ".GIT" / "x").write_text("x")
+
+
+def control_characters(folder: Path) -> None:
+    (folder / "a\x1b[2Jb").write_text("x")
+
+
+def large_file(folder: Path) -> None:
+    with (folder / "large").open("wb") as stream:
+        stream.truncate(sources.MAX_FILE + 1)
+
+
+def deep_folder(folder: Path) -> None:
+    deep = folder.joinpath(*["d"] * (sources.MAX_DEPTH + 2))
+    deep.mkdir(parents=True)
+    (deep / "x").write_text("x")
+
+
+def many_files(folder: Path) -> None:
+    for number in range(sources.MAX_FILES + 1):
+        (folder / f"{number}").touch()
+
+
+CRAFTED: list[Callable[[Path], None]] = [
+    link_to_a_file, link_to_a_folder, dangling_link, link_inside, pipe, nested_git, hooks_in_disguise,
+    control_characters, large_file, deep_folder, many_files,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("craft", CRAFTED)
+def test_a_crafted_template_is_refused(place: Workplace, craft: Callable[[Path], None]) -> None:
+    url = place.template({"good.txt": "good\n"})
+    craft(place.folder / url)
+    with pytest.raises(OperationError):
+        place.scaffold(url=url)
+    assert not (place.folder / "repos").exists()
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("builtin:python-htpp", r'no built-in template "python-htpp" \(there are: python-http\)'),
+        ("builtin:../pipelines", "no built-in template"),
+        ("nowhere", "there is no folder"),
+        ("https://example.org/template.zip", "not available yet"),
+        ("git@example.org:a/b.git", "not available yet"),
+        ("templates.tar.gz", "not available yet"),
+    ],
+)
+def test_what_is_no_template(tmp_path: Path, location: str, message: str) -> None:
+    with pytest.raises(OperationError, match=message):
+        read_location(location, folder=tmp_path, shipped="templates")
+
+
+def test_a_template_needs_a_url(place: Workplace) -> None:
+    bench = place.bench(
+        "repo-scaffolding",
+        destinationRepo={"scmType": "local", "name": "hello"},
+        sourceRepo={"owner": "devstream-io", "name": "golang-gin", "scmType": "github"},
+    )
+    with pytest.raises(OperationError, match=r"no url .* \(url: builtin:python-http, or a folder\)"):
+        bench.create()
+
+
+def test_two_files_at_one_path_are_refused(place: Workplace) -> None:
+    url = place.template({"a.txt": "1", "a.txt.tpl": "2"})
+    with pytest.raises(OperationError, match=r"two files of the template end up at a\.txt"):
+        place.scaffold(url=url)
+
+
+def test_a_template_that_is_no_text_is_refused(place: Workplace) -> None:
+    url = place.template({"a.txt": "1"})
+    (place.folder / url / "b.tpl").write_bytes(b"\xff\xfe")
+    with pytest.raises(OperationError, match=r"b\.tpl is not UTF-8"):
+        place.scaffold(url=url)
+
+
+def test_the_digest_tells_names_modes_and_contents_apart(tmp_path: Path) -> None:
+    trees = [{"a": File(b"1"), "b": File(b"2")}, {"a": File(b"2"), "b": File(b"1")}, {"ab": File(b"12")}, {"a": File(b"1", True)}, {}]  # fmt: skip
+    assert len({digest_of(tree) for tree in trees}) == len(trees)
+    folder = tmp_path / "t"
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    (folder / "b").write_text("2")
+    assert digest_of(read_tree(folder)) == digest_of(trees[0])
+    shutil.copytree(folder, tmp_path / "copy")
+    assert digest_of(read_tree(tmp_path / "copy")) == digest_of(trees[0])
