@@ -25,6 +25,7 @@ setup: $(VENV)/.dev  ## make .venv with devstream, its contrib plugins and the d
 
 run: $(VENV)/.run  ## run examples/quickstart: two repositories with CI, on this machine, no account needed
 	$(BIN)/devstream run --yes -f $(CONFIG)
+	@$(BIN)/python -m devstream_plugin_scm.local_ci status $(CONFIG)/repos/*/*.git
 
 test: $(VENV)/.dev  ## the tests (a few minutes)
 	$(BIN)/python -m coverage erase

@@ -215,9 +215,11 @@ class Builder:
         container = self._container
         if isinstance(container, Map):
             assert self._key is not None
-            container.aliases = {**(container.aliases or {}), self._key: offset}
+            container.aliases = container.aliases or {}
+            container.aliases[self._key] = offset
         elif isinstance(container, Seq):
-            container.aliases = {**(container.aliases or {}), len(container): offset}
+            container.aliases = container.aliases or {}
+            container.aliases[len(container)] = offset
 
     # Keys
 
@@ -259,8 +261,10 @@ class Builder:
         self._key_offset = offset
 
     def _note_template(self, key: str, template: Template) -> None:
-        assert isinstance(self._container, Map)
-        self._container.templates = {**(self._container.templates or {}), key: template}
+        container = self._container
+        assert isinstance(container, Map)
+        container.templates = container.templates or {}
+        container.templates[key] = template
 
     def _note_merge(self) -> None:
         assert isinstance(self._container, Map)
@@ -321,4 +325,5 @@ def _add_missing(target: Map, source: Map) -> None:
         target[key] = value
         target.marks[key] = source.marks[key]
         if source.templates and key in source.templates:
-            target.templates = {**(target.templates or {}), key: source.templates[key]}
+            target.templates = target.templates or {}
+            target.templates[key] = source.templates[key]

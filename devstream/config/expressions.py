@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from devstream.config.filters import FILTERS, FilterError, filtered
-from devstream.config.joining import TooDeep, TooLarge, holds_hidden, is_hidden, joined, measure
+from devstream.config.joining import TooDeep, TooLarge, holds_hidden, is_hidden, joined, measure, unknown_in
 from devstream.config.refusals import Missing, Place, Refusal
 from devstream.config.scan import RAW_HINT
 from devstream.config.tree import Text
@@ -20,6 +20,8 @@ from devstream.model.values import Secret, SecretRef, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from jinja2 import Environment, TemplateSyntaxError
 
     from devstream.config.template import Scope
     from devstream.config.tree import Expression
@@ -89,25 +91,37 @@ def _parse(text: str) -> Any:
 
     environment = Environment(autoescape=True)
     parser = Parser(environment, "", state="variable")
+    tokens = _tokens(environment, text)
+    try:
+        parser.stream = TokenStream(environment.lexer.wrap(tokens), None, None)
+        node = parser.parse_expression()
+    except TemplateSyntaxError as error:
+        at_end = "end of template" in str(error.message)
+        raise _not_an_expression(error, len(text) if at_end else error.lineno) from None
+    current = parser.stream.current
+    if not parser.stream.eos:
+        raise _Mistake(f'there is no operator before "{current.value}"', current.lineno, RAW_HINT)
+    return node
+
+
+def _tokens(environment: Environment, text: str) -> list[tuple[int, str, str]]:
+    """Split an expression into Jinja2's tokens, each with its column where Jinja2 has the line."""
+    from jinja2 import TemplateSyntaxError
+
     column = 0
     tokens: list[tuple[int, str, str]] = []
     try:
         for _, kind, written in environment.lexer.tokeniter(text, None, None, "variable"):
             tokens.append((column, kind, written))
             column += len(written)
-        parser.stream = TokenStream(environment.lexer.wrap(tokens), None, None)
-        node = parser.parse_expression()
     except TemplateSyntaxError as error:
-        message = str(error.message).rstrip(".").replace("end of template", "end of the expression")
-        if "end of the expression" in message:
-            column = len(text)
-        elif column == len(text):
-            column = error.lineno
-        raise _Mistake(f"not an expression: {message}", column, RAW_HINT) from None
-    current = parser.stream.current
-    if not parser.stream.eos:
-        raise _Mistake(f'there is no operator before "{current.value}"', current.lineno, RAW_HINT)
-    return node
+        raise _not_an_expression(error, column) from None
+    return tokens
+
+
+def _not_an_expression(error: TemplateSyntaxError, column: int) -> _Mistake:
+    message = str(error.message).rstrip(".").replace("end of template", "end of the expression")
+    return _Mistake(f"not an expression: {message}", column, RAW_HINT)
 
 
 def _check(node: Any) -> None:
@@ -240,9 +254,9 @@ class _Evaluation:
         left = self.value(node.expr)
         for operand in node.ops:
             right = self.value(operand.expr)
-            for either in (left, right):
-                if isinstance(either, Unknown):
-                    return either
+            unknown = unknown_in([left, right])
+            if unknown is not None:
+                return unknown
             result = self._compared(operand.op, left, right, node)
             if not result:
                 return False
@@ -265,9 +279,11 @@ class _Evaluation:
             return self._default(node)
         value = self.value(node.node)
         arguments = [value, *(self.value(item) for item in self._arguments(node))]
+        looks_inside = node.name not in ("first", "last", "length")
         for argument in arguments:
-            if isinstance(argument, Unknown):
-                return argument
+            unknown = unknown_in(argument) if looks_inside or isinstance(argument, Unknown) else None
+            if unknown is not None:
+                return unknown
             self._visible(argument, node)
         return self._sized(lambda: filtered(node.name, arguments), node, self._at(node))
 

@@ -21,6 +21,7 @@ __all__ = [
     "joined",
     "is_hidden",
     "holds_hidden",
+    "unknown_in",
     "checked_text",
     "measure",
 ]
@@ -56,6 +57,14 @@ def holds_hidden(value: Value) -> bool:
     if isinstance(value, list):
         return any(holds_hidden(item) for item in value)
     return is_hidden(value)
+
+
+def unknown_in(value: Value) -> Unknown | None:
+    """Give the first thing in a tree that is not known, None where all of it is."""
+    if isinstance(value, Unknown):
+        return value
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((found for item in items if (found := unknown_in(item)) is not None), None)
 
 
 def measure(value: Value, allowed: int = LARGEST_VALUE, depth: int = 0) -> int:
@@ -121,8 +130,9 @@ def joined(values: Sequence[Value]) -> Value:
     parts: list[str | Reference | SecretRef] = []
     size = 0
     for value in values:
-        if isinstance(value, Unknown):
-            return value
+        unknown = unknown_in(value)
+        if unknown is not None:
+            return unknown
         for part in _parts(value):
             size += len(part) if isinstance(part, str) else ITEM
             parts.append(part)

@@ -21,8 +21,8 @@ RAW = "!raw"
 YAML = "tag:yaml.org,2002:"
 SCALAR_TAGS = frozenset(f"{YAML}{name}" for name in ("str", "int", "float", "bool", "null"))
 TEXT_TAGS = frozenset(("!", RAW, f"{YAML}str"))
-_NO_MARKER = "\0"
-"""In no text: YAML does not allow it."""
+_NO_MARKER = "\ud800"
+"""In no value: half a surrogate pair can neither stand in YAML nor be spelled there by an escape."""
 
 
 def short_tag(tag: str) -> str:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from devstream.model.tool import ToolInstance
     from devstream.model.values import Value
 
-__all__ = ["check_links"]
+__all__ = ["MOST_PROPOSALS", "check_links"]
+
+MOST_PROPOSALS = 20
+"""How many addresses that do not exist get the nearest one proposed."""
 
 _OUTPUTS = ".outputs."
 
@@ -40,6 +43,7 @@ class _Links:
         self._problems = problems
         self._place = place
         self._tools: dict[Address, ToolInstance] = {}
+        self._proposals: dict[Address, str] = {}
 
     def add(self, tool: ToolInstance) -> bool:
         """Take a tool in, unless its address is taken."""
@@ -97,7 +101,11 @@ class _Links:
             )
 
     def _nearest(self, address: Address) -> str:
-        return nearest(str(address), map(str, self._tools))
+        """Propose an address; looking for it compares all of them, so not for every one of a thousand."""
+        if address not in self._proposals:
+            few = len(self._proposals) < MOST_PROPOSALS
+            self._proposals[address] = nearest(str(address), map(str, self._tools)) if few else ""
+        return self._proposals[address]
 
     def _longest(self, leaf: Value) -> Value:
         """Read a leaf's references again, now that the tools are known."""

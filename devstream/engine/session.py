@@ -159,12 +159,21 @@ class Session:
         for tool in tools:
             plugin = self.plugins.tool(tool.address.name)
             ready = replace(tool, options=plugin.prepare(dict(tool.options), secret))
+            self._mask_written_secrets(ready)
             found += plugin.check(ready)
             prepared.append(ready)
         errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
         if errors:
             raise ConfigError(errors)
         return tuple(prepared), tuple(found)
+
+    def _mask_written_secrets(self, tool: ToolInstance) -> None:
+        """Text that was written in clear at a secret option is a secret from now on."""
+        from devstream.engine.answers import secrets_in
+
+        for secret in secrets_in(tool.options):
+            if secret.is_resolved and not secret.is_plain:
+                self._redactor.add(secret.reveal())
 
     @property
     def tools(self) -> tuple[ToolInstance, ...]:

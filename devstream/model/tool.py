@@ -51,7 +51,7 @@ class ToolInstance:
     origin: Origin
     depends_on: tuple[Address, ...] = ()
     after_tools: bool = False
-    origins: Origins = field(default_factory=NoOrigins, compare=False)
+    origins: Origins = field(default_factory=NoOrigins, compare=False, repr=False)
     app: str | None = None
     tags: tuple[str, ...] = ()
     adopt: bool | None = None

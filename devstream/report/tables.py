@@ -35,10 +35,15 @@ _STYLES = {
 }
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], look: Look) -> list[str]:
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], look: Look, *, whole: bool = False
+) -> list[str]:
     """Set rows out in columns; the last column is cut where the line would be too long for the stream.
 
     On a stream too narrow for columns each row becomes a small block of its own.
+
+    Args:
+        whole: never cut the last column: it holds what people copy.
     """
     cells = [[clean(cell) for cell in row] for row in rows]
     # tabulate leaves two columns beside a heading, also where the cells below it are narrower
@@ -49,13 +54,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], look: Look) -> lis
         return [line for row in cells for line in _block(head, row, look)]
     from tabulate import tabulate
 
-    fitted = [[*row[:-1], fit(row[-1], room, look.ellipsis)] for row in cells]
+    fitted = cells if whole else [[*row[:-1], fit(row[-1], room, look.ellipsis)] for row in cells]
     text = tabulate(fitted, headers=list(head), tablefmt="plain", disable_numparse=True)
     lines: list[str] = [line.rstrip() for line in str(text).splitlines()]
     return [look.paint("bold", lines[0]), *lines[1:]]
 
 
 def _block(head: Sequence[str], row: Sequence[str], look: Look) -> list[str]:
+    if not row[0]:
+        return [f"    {row[-1]}"]
     first = fit(row[0], look.width, look.ellipsis)
     rest = [f"  {name.lower()}: {cell}" for name, cell in zip(head[1:], row[1:], strict=True) if cell]
     return [look.paint("bold", first), *(fit(line, look.width, look.ellipsis) for line in rest)]
@@ -64,22 +71,21 @@ def _block(head: Sequence[str], row: Sequence[str], look: Look) -> list[str]:
 def run_lines(report: RunReport, outputs: Mapping[Address, Mapping[str, Any]], look: Look) -> list[str]:
     """Give the summary of a run: a row for each change, with what is worth knowing of it."""
     results = [result for result in report.results if result.action is not Action.NOOP]
-    rows = [
-        (
-            str(result.address),
-            result.action.value,
-            result.outcome.value,
-            duration(result.seconds) if result.seconds else "",
-            _note(result, outputs.get(result.address, {})),
-        )
-        for result in results
-    ]
+    rows = [row for result in results for row in _run_rows(result, outputs.get(result.address, {}))]
     if not rows:
         return [run_count_line(report)]
-    lines = table(("tool", "action", "outcome", "time", "worth knowing"), rows, look)
+    lines = table(("tool", "action", "outcome", "time", "worth knowing"), rows, look, whole=True)
     by_address = {str(result.address): result for result in results}
     painted = [_coloured(line, by_address, look) for line in lines] if look.colour else lines
     return [*painted, "", run_count_line(report)]
+
+
+def _run_rows(result: Result, outputs: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Give a row for a result, and one for each further note."""
+    notes = _notes(result, outputs) or [""]
+    seconds = duration(result.seconds) if result.seconds else ""
+    first = (str(result.address), result.action.value, result.outcome.value, seconds, notes[0])
+    return [first, *(("", "", "", "", note) for note in notes[1:])]
 
 
 def _coloured(line: str, results: Mapping[str, Result], look: Look) -> str:
@@ -107,16 +113,16 @@ def run_count_line(report: RunReport) -> str:
     )
 
 
-def _note(result: Result, outputs: Mapping[str, Any]) -> str:
+def _notes(result: Result, outputs: Mapping[str, Any]) -> list[str]:
     """Say what is worth knowing: the error, the cause, or what the plugin reports and where the thing is."""
     if result.error is not None:
-        return one_line(result.error.summary)
+        return [one_line(result.error.summary)]
     if result.cause is not None:
-        return f"because of {result.cause}"
+        return [f"because of {result.cause}"]
     info = {name: value for name, value in flat(result.info).items() if _is_note(value)}
     places = {name: value for name, value in flat(outputs).items() if _is_place(name, value)}
     notes = sorted({**places, **info}.items(), key=lambda note: _rank(note[0]))
-    return ", ".join(f"{name}: {_bare(value)}" for name, value in notes[:NOTES])
+    return [f"{name}: {_bare(value)}" for name, value in notes[:NOTES]]
 
 
 def _rank(name: str) -> int:

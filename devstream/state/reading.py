@@ -15,6 +15,7 @@ import msgspec
 from devstream.errors import StateDamagedError, StateError
 from devstream.model.address import Address
 from devstream.model.state import OpenOperation, State
+from devstream.state.backend import KernelLease
 from devstream.state.codec import holder_from_json, record_from_json, tool_from_json
 from devstream.state.fold import Fold
 from devstream.state.head import HeadDocument, digest, is_sealed
@@ -53,6 +54,7 @@ def load(backend: StateBackend) -> Loaded | None:
     for _ in range(_ATTEMPTS):
         head = backend.read_head()
         if head is None:
+            _refuse_lost_head(backend)
             return None
         document = decode_head(head.data, backend.location, backend.get_blob)
         try:
@@ -62,6 +64,18 @@ def load(backend: StateBackend) -> Loaded | None:
             continue
     message = f"the state {backend.location} changes faster than it can be read"
     raise StateError(message, suggestion="try again")
+
+
+def _refuse_lost_head(backend: StateBackend) -> None:
+    """A head that is gone while its blobs are there was lost; it never means that nothing is recorded."""
+    if not isinstance(backend, KernelLease):
+        return  # elsewhere listing may be neither allowed nor cheap
+    blobs = backend.list_blobs()
+    if blobs:
+        raise StateDamagedError(
+            f"the state {backend.location} is gone, but {len(blobs)} snapshots of it are still there",
+            suggestion=f"put it back from a backup; to forget all it recorded, remove {backend.location}.d too",
+        )
 
 
 @contextmanager

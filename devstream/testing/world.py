@@ -131,7 +131,7 @@ class Things:
     def update(self, tool: Tool, recorded: ToolState, context: Context) -> ResourceStatus:
         """Change the thing."""
         self._act(self.before, "update", tool, context)
-        identity = recorded.outputs.get("id") or _world(context).find(str(tool.address))
+        identity = recorded.outputs.get("id") or _world(context).find(str(tool.address)) or "missing"
         thing = _content(tool)
         _world(context).change(identity, **thing)
         self._act(self.after, "update", tool, context)

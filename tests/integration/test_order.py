@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devstream.api import Context, OperationError, ResourceStatus, Tool, ToolState, Traits, hookimpl, tool
+from devstream.api import Context, OperationError, ResourceStatus, Tool, ToolState, hookimpl, tool
 from devstream.model.recorded import comparable
 from devstream.testing.project import Project, block
 from devstream.testing.world import Thing, Things, World
@@ -381,7 +381,7 @@ def check_laws(graph: Graph, kept: frozenset[int], bad: frozenset[int], parallel
         unit.failing = frozenset(f"unit.n{node}" for node in bad)
         project.tools(*blocks(graph, 1, graph))
         first = project.run(parallelism=parallelism).outcomes
-        expected = {node: "failed" for node in bad} | dict.fromkeys(beneath(graph, bad), "skipped")
+        expected = dict.fromkeys(bad, "failed") | dict.fromkeys(beneath(graph, bad), "skipped")
         assert first == {f"unit.n{node}": f"create {expected.get(node, 'succeeded')}" for node in graph}
         after_failures = final(project)
         unit.failing = frozenset()

@@ -9,13 +9,12 @@ import pytest
 
 from devstream.api import OperationError, Traits, tool
 from devstream.model.address import Address
+from devstream.testing.crash import BreakableBackend
 from devstream.testing.project import Project, block
 from devstream.testing.world import Things, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from devstream.api import Context, Tool
+    from devstream.api import StateBackend
 
 
 @tool("thing")
@@ -46,30 +45,38 @@ class Hub(Things):
     traits = Traits(can_integrate=True)
 
 
-class Hanging:
-    """Makes hooks hang until the test is over: what they leave behind is a begin without an end."""
+class Crash:
+    """Breaks the state while a hook is at work, so that its begin stays without an end."""
 
-    def __init__(self) -> None:
-        self.over = threading.Event()
+    def __init__(self, project: Project) -> None:
+        project.wrap = self._wrap
+        self._backend: BreakableBackend | None = None
 
-    def __call__(self, tool: Tool, context: Context) -> None:
-        self.over.wait(60)
-        message = "the test is over"
+    def _wrap(self, backend: StateBackend) -> BreakableBackend:
+        self._backend = BreakableBackend(backend)
+        return self._backend
+
+    def before(self, *_: object) -> None:
+        """Break before the hook did anything."""
+        self.after()
+        message = "crashed"
         raise SystemExit(message)
+
+    def after(self, *_: object) -> None:
+        """Break after it did everything."""
+        assert self._backend is not None
+        self._backend.broken = True
 
 
 @pytest.fixture
-def hang() -> Iterator[Hanging]:
-    hanging = Hanging()
-    yield hanging
-    hanging.over.set()
+def crash(project: Project) -> Crash:
+    return Crash(project)
 
 
 @pytest.fixture
 def things(project: Project) -> dict[str, Things]:
     made: dict[str, Things] = {"thing": Thing(), "blind": Blind(), "again": Again(), "hub": Hub()}
     project.use(*made.values())
-    project.patience = 0.01
     return made
 
 
@@ -78,19 +85,20 @@ def world(project: Project) -> World:
     return World(project.folder / "world")
 
 
-def interrupt(project: Project, things: Things, hook: str, hang: Hanging, *, done: bool) -> None:
-    """Run until a hook hangs: before it did anything, or after it did everything."""
+def interrupt(project: Project, things: Things, hook: str, crash: Crash, *, done: bool) -> None:
+    """Run until a hook is interrupted: before it did anything, or after it did everything."""
     acts = things.after if done else things.before
-    acts[hook] = hang
+    acts[hook] = crash.after if done else crash.before
     ran = project.run()
-    assert "unknown" in " ".join(ran.outcomes.values()), ran.outcomes
+    assert ran.error is not None
+    assert ran.error.exit_code == 6
     assert len(project.state().open_operations) == 1
     acts.clear()
     project.forget_calls()
 
 
 def tool_block(address: str, value: object = 1) -> dict[str, object]:
-    return block(address, {"value": value}, timeout=0.05)
+    return block(address, {"value": value})
 
 
 CREATE = [
@@ -106,16 +114,17 @@ CREATE = [
 
 @pytest.mark.parametrize(("kind", "done", "planned", "calls"), CREATE)
 def test_an_interrupted_create(
+    *,
     project: Project,
     things: dict[str, Things],
-    hang: Hanging,
+    crash: Crash,
     kind: str,
     done: bool,
     planned: str,
     calls: list[str],
 ) -> None:
     project.tools(tool_block(f"{kind}.a"))
-    interrupt(project, things[kind], "create", hang, done=done)
+    interrupt(project, things[kind], "create", crash, done=done)
     (begun,) = project.state().open_operations.values()
     plan = project.plan()
     assert plan.actions == {f"{kind}.a": planned}
@@ -145,12 +154,12 @@ UPDATE = [
 
 @pytest.mark.parametrize(("kind", "done", "planned"), UPDATE)
 def test_an_interrupted_update(
-    project: Project, things: dict[str, Things], hang: Hanging, kind: str, done: bool, planned: str
+    *, project: Project, things: dict[str, Things], crash: Crash, kind: str, done: bool, planned: str
 ) -> None:
     project.tools(tool_block(f"{kind}.a", 1))
     project.run().assert_success()
     project.tools(tool_block(f"{kind}.a", 2))
-    interrupt(project, things[kind], "update", hang, done=done)
+    interrupt(project, things[kind], "update", crash, done=done)
     assert project.plan().actions == {f"{kind}.a": planned}
     assert project.entry(f"{kind}.a").options["value"] == 1, "the options of before stay recorded"
     ran = project.run()
@@ -163,12 +172,12 @@ def test_an_interrupted_update(
 
 
 def test_an_update_whose_thing_is_gone_by_then(
-    project: Project, things: dict[str, Things], hang: Hanging, world: World
+    project: Project, things: dict[str, Things], crash: Crash, world: World
 ) -> None:
     project.tools(tool_block("thing.a", 1))
     project.run().assert_success()
     project.tools(tool_block("thing.a", 2))
-    interrupt(project, things["thing"], "update", hang, done=False)
+    interrupt(project, things["thing"], "update", crash, done=False)
     world.remove(project.entry("thing.a").outputs["id"])
     assert project.run().assert_success().started == ["create thing.a"]
     assert world.names() == ["thing.a"]
@@ -179,12 +188,12 @@ def test_an_update_whose_thing_is_gone_by_then(
     ("kind", "done"), [("thing", False), ("thing", True), ("again", True), ("blind", False)]
 )
 def test_an_interrupted_delete(
-    project: Project, things: dict[str, Things], hang: Hanging, world: World, kind: str, done: bool
+    *, project: Project, things: dict[str, Things], crash: Crash, world: World, kind: str, done: bool
 ) -> None:
     project.tools(tool_block(f"{kind}.a"))
     project.run().assert_success()
     project.tools()
-    interrupt(project, things[kind], "delete", hang, done=done)
+    interrupt(project, things[kind], "delete", crash, done=done)
     expected = {} if kind == "thing" and done else {f"{kind}.a": "delete"}
     assert project.plan().actions == expected
     project.run().assert_success()
@@ -193,20 +202,20 @@ def test_an_interrupted_delete(
 
 
 def test_a_delete_that_was_interrupted_and_is_wanted_again(
-    project: Project, things: dict[str, Things], hang: Hanging, world: World
+    project: Project, things: dict[str, Things], crash: Crash, world: World
 ) -> None:
     project.tools(tool_block("thing.a"))
     project.run().assert_success()
     project.tools()
-    interrupt(project, things["thing"], "delete", hang, done=True)
+    interrupt(project, things["thing"], "delete", crash, done=True)
     project.tools(tool_block("thing.a"))
     assert project.run().assert_success().started == ["create thing.a"]
     assert world.names() == ["thing.a"]
 
 
-def test_an_interrupted_integrate(project: Project, things: dict[str, Things], hang: Hanging) -> None:
+def test_an_interrupted_integrate(project: Project, things: dict[str, Things], crash: Crash) -> None:
     project.tools(tool_block("thing.a"), {**tool_block("hub.h"), "dependsOn": ["thing.a"]})
-    interrupt(project, things["hub"], "integrate", hang, done=True)
+    interrupt(project, things["hub"], "integrate", crash, done=True)
     assert project.plan().actions == {"thing.a": "noop", "hub.h": "integrate"}
     assert project.run().assert_success().started == ["integrate hub.h"]
     project.plan().assert_nothing_to_do()
@@ -214,10 +223,10 @@ def test_an_interrupted_integrate(project: Project, things: dict[str, Things], h
 
 @pytest.mark.parametrize(("kind", "done"), [("thing", True), ("thing", False), ("again", True)])
 def test_a_create_whose_block_is_gone_leaves_nothing_behind(
-    project: Project, things: dict[str, Things], hang: Hanging, world: World, kind: str, done: bool
+    *, project: Project, things: dict[str, Things], crash: Crash, world: World, kind: str, done: bool
 ) -> None:
     project.tools(tool_block(f"{kind}.a"))
-    interrupt(project, things[kind], "create", hang, done=done)
+    interrupt(project, things[kind], "create", crash, done=done)
     project.tools()
     project.run().assert_success()
     assert (world.names(), project.recorded()) == ([], [])
@@ -225,22 +234,20 @@ def test_a_create_whose_block_is_gone_leaves_nothing_behind(
 
 
 def test_an_undecidable_create_whose_block_is_gone_is_still_told(
-    project: Project, things: dict[str, Things], hang: Hanging
+    project: Project, things: dict[str, Things], crash: Crash
 ) -> None:
     project.tools(tool_block("blind.a"))
-    interrupt(project, things["blind"], "create", hang, done=True)
+    interrupt(project, things["blind"], "create", crash, done=True)
     project.tools()
     assert project.plan().actions == {"blind.a": "error"}
     assert "cannot be asked" in project.run().problem("blind.a").summary
 
 
 def test_looking_that_fails_leaves_it_open_and_skips_dependents(
-    project: Project, things: dict[str, Things], hang: Hanging
+    project: Project, things: dict[str, Things], crash: Crash
 ) -> None:
-    project.tools(
-        tool_block("thing.a"), {**tool_block("thing.b"), "dependsOn": ["thing.a"]}, tool_block("thing.c")
-    )
-    interrupt(project, things["thing"], "create thing.a", hang, done=True)
+    project.tools(tool_block("thing.a"), {**tool_block("thing.b"), "dependsOn": ["thing.a"]})
+    interrupt(project, things["thing"], "create thing.a", crash, done=True)
 
     def unreachable(*_: object) -> None:
         message = "the service does not answer"
@@ -256,18 +263,18 @@ def test_looking_that_fails_leaves_it_open_and_skips_dependents(
 
 
 def test_both_halves_of_a_replace_can_be_interrupted(
-    project: Project, things: dict[str, Things], hang: Hanging, world: World
+    project: Project, things: dict[str, Things], crash: Crash, world: World
 ) -> None:
     def version(number: int) -> dict[str, object]:
-        return block("thing.a", {"fixed": number}, timeout=0.05)
+        return block("thing.a", {"fixed": number})
 
     project.tools(version(1))
     project.run().assert_success()
     project.tools(version(2))
-    interrupt(project, things["thing"], "delete", hang, done=True)
+    interrupt(project, things["thing"], "delete", crash, done=True)
     assert project.run().assert_success().started == ["create thing.a"]
     project.tools(version(3))
-    interrupt(project, things["thing"], "create", hang, done=True)
+    interrupt(project, things["thing"], "create", crash, done=True)
     assert project.plan().actions == {"thing.a": "update"}
     project.run().assert_success()
     assert [thing["fixed"] for thing in world.things().values()] == [3]
@@ -303,14 +310,14 @@ def test_what_is_begun_under_a_live_lease_is_in_progress(
 
 
 def test_a_retried_create_that_is_not_reached_keeps_its_name(
-    project: Project, things: dict[str, Things], hang: Hanging
+    project: Project, things: dict[str, Things], crash: Crash
 ) -> None:
     """Between the crash and the next attempt may lie runs in which its upstream fails."""
     first = tool_block("thing.up", 1)
     project.tools(first)
     project.run().assert_success()
     project.tools(first, {**tool_block("thing.a"), "dependsOn": ["thing.up"]})
-    interrupt(project, things["thing"], "create", hang, done=False)
+    interrupt(project, things["thing"], "create", crash, done=False)
     (begun,) = project.state().open_operations.values()
 
     def fail(*_: object) -> None:

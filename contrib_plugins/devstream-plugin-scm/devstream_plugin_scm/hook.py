@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devstream.api import OperationError
+from devstream_plugin_scm.ci_results import RESULTS
 from devstream_plugin_scm.git import Git
-from devstream_plugin_scm.local_ci import RESULTS
 
 if TYPE_CHECKING:
     from devstream.api import Context

@@ -7,14 +7,13 @@
 * ``status REPOSITORY...``: prints the result of each default branch; exit status 1 unless all passed.
 
 A commit says in ``.devstream/ci.yaml`` what to run (``commands``, ``timeout`` in seconds). The commit is checked
-out into a fresh folder; its log and result stay in the repository, in ``devstream-ci/``. This module imports
-nothing of DevStream, so that a push does not wait for it.
+out into a fresh folder; its log and result stay in the repository, in ``devstream-ci/``. Nothing of DevStream
+is imported, so that a push does not wait for it.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import signal
@@ -24,71 +23,35 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
+
+from devstream_plugin_scm.ci_pipeline import CI_FILE, PipelineError, parse_pipeline, read_pipeline
+from devstream_plugin_scm.ci_results import (
+    FAILED,
+    NOT_RUN,
+    PASSED,
+    RUNNING,
+    Result,
+    lock_path,
+    prune,
+    record,
+    result_of,
+    result_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import FrameType
 
-__all__ = [
-    "CI_FILE",
-    "RESULTS",
-    "PipelineError",
-    "Result",
-    "main",
-    "parse_pipeline",
-    "result_of",
-    "run_commit",
-]
+__all__ = ["Stopped", "main", "receive", "run_commit", "status"]
 
-CI_FILE = ".devstream/ci.yaml"
-RESULTS = "devstream-ci"
-PASSED = "passed"
-FAILED = "failed"
-NOT_RUN = "not run"
-RUNNING = "running"
-
-DEFAULT_TIMEOUT = 600
-MAX_TIMEOUT = 86_400
-MAX_PIPELINE = 64 * 1024
-MAX_COMMANDS = 100
 MAX_LOG = 32 * 1024 * 1024
-KEPT_RESULTS = 100
 TAIL_LINES = 20
 GRACE = 5.0
 """Seconds between asking a command to end and making it."""
 
 _HEADS = "refs/heads/"
 _WORK_PREFIX = "devstream-ci-"
-
-
-class PipelineError(Exception):
-    """A commit's ``.devstream/ci.yaml`` is missing or wrong, or the commit cannot be checked out."""
-
-
-class Pipeline(NamedTuple):
-    """What a commit wants to be tested with; the timeout is in seconds, for all commands together."""
-
-    commands: tuple[str, ...]
-    timeout: float
-
-
-class Result(NamedTuple):
-    """What came of testing a commit.
-
-    Attributes:
-        result: ``passed``, ``failed``, ``running`` or ``not run``.
-        reason: why it failed, in words.
-        seconds: how long it took.
-        log: path of the log.
-    """
-
-    commit: str
-    branch: str
-    result: str
-    reason: str = ""
-    seconds: float = 0.0
-    log: str = ""
 
 
 class Stopped(BaseException):
@@ -144,42 +107,22 @@ def _default_branch(repository: Path) -> str:
     return head.strip().removeprefix(f"ref: {_HEADS}")
 
 
-def result_of(repository: Path, commit: str) -> Result:
-    """Give the recorded result of a commit; a run that was killed is none."""
-    nothing = Result(commit, "", NOT_RUN)
-    try:
-        result = Result(**json.loads(_result_path(repository, commit).read_text(encoding="utf-8")))
-        return nothing if result.result == RUNNING and not _is_running(repository) else result
-    except (OSError, ValueError, TypeError):
-        return nothing
-
-
-def _is_running(repository: Path) -> bool:
-    """Tell whether somebody holds the repository's lock."""
-    with (repository / RESULTS / "lock").open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 def run_commit(repository: Path, commit: str, branch: str) -> Result:
     """Test a commit and record what came of it; prints the verdict last. One at a time in each repository."""
     with _signals_stop(), _only_one(repository) as lock:
-        log = _result_path(repository, commit).with_suffix(".log")
+        log = result_path(repository, commit).with_suffix(".log")
         running = Result(commit, branch, RUNNING, log=str(log))
-        _record(repository, running)
+        record(repository, running)
         started = time.monotonic()
         try:
             reason = _test(repository, commit, branch, log, lock)
         except Stopped:
-            _result_path(repository, commit).unlink(missing_ok=True)
+            result_path(repository, commit).unlink(missing_ok=True)
             raise
         seconds = round(time.monotonic() - started, 1)
         result = running._replace(result=FAILED if reason else PASSED, reason=reason, seconds=seconds)
-        _record(repository, result)
-        _prune(repository)
+        record(repository, result)
+        prune(repository)
     _tell(repository, result)
     return result
 
@@ -189,7 +132,7 @@ def _test(repository: Path, commit: str, branch: str, log: Path, lock: Path) -> 
     with log.open("wb") as stream, _work_folder(lock) as work:
         try:
             _check_out(repository, commit, work)
-            pipeline = parse_pipeline(_read_pipeline(work / CI_FILE))
+            pipeline = parse_pipeline(read_pipeline(work / CI_FILE))
         except PipelineError as error:
             stream.write(f"{error}\n".encode())
             return str(error)
@@ -246,57 +189,6 @@ def _end_session(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def parse_pipeline(text: str) -> Pipeline:
-    """Read ``.devstream/ci.yaml``.
-
-    Raises:
-        PipelineError: it is no YAML, or not ``commands`` (texts) and ``timeout`` (seconds).
-    """
-    import yaml
-
-    try:
-        raw: Any = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        message = f"{CI_FILE} is not YAML: {' '.join(str(error).split())[:200]}"
-        raise PipelineError(message) from error
-    if not isinstance(raw, dict) or not set(raw) <= {"commands", "timeout"}:
-        message = f"{CI_FILE} has other keys than commands and timeout"
-        raise PipelineError(message)
-    return Pipeline(_commands(raw.get("commands")), _timeout(raw.get("timeout", DEFAULT_TIMEOUT)))
-
-
-def _commands(raw: object) -> tuple[str, ...]:
-    if not isinstance(raw, list) or not 0 < len(raw) <= MAX_COMMANDS:
-        message = f"{CI_FILE}: commands is a list of 1 to {MAX_COMMANDS} commands"
-        raise PipelineError(message)
-    if not all(isinstance(command, str) and command.strip() and "\0" not in command for command in raw):
-        message = f"{CI_FILE}: each command is a text"
-        raise PipelineError(message)
-    return tuple(raw)
-
-
-def _timeout(raw: object) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 < raw <= MAX_TIMEOUT:
-        message = f"{CI_FILE}: timeout is a number of seconds, up to {MAX_TIMEOUT}"
-        raise PipelineError(message)
-    return float(raw)
-
-
-def _read_pipeline(path: Path) -> str:
-    """Read the pipeline file of a checkout, without following a link out of it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        message = f"there is no {CI_FILE} in this commit"
-        raise PipelineError(message) from error
-    with os.fdopen(descriptor, "rb") as stream:
-        raw = stream.read(MAX_PIPELINE + 1)
-    if len(raw) > MAX_PIPELINE:
-        message = f"{CI_FILE} is larger than {MAX_PIPELINE} bytes"
-        raise PipelineError(message)
-    return raw.decode(errors="replace")
-
-
 def _check_out(repository: Path, commit: str, work: Path) -> None:
     """Clone without copying objects, and without running anybody's hooks."""
     clone = ("clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", str(repository), str(work))
@@ -349,9 +241,8 @@ def _environment(commit: str, branch: str) -> dict[str, str]:
 @contextmanager
 def _only_one(repository: Path) -> Iterator[Path]:
     """Hold the repository's lock; gives the file, which names the checkout of whoever holds it."""
-    folder = repository / RESULTS
-    folder.mkdir(exist_ok=True)
-    path = folder / "lock"
+    path = lock_path(repository)
+    path.parent.mkdir(exist_ok=True)
     with path.open("a+b") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -394,27 +285,6 @@ def _signals_stop() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def _result_path(repository: Path, commit: str) -> Path:
-    return repository / RESULTS / f"{commit}.json"
-
-
-def _record(repository: Path, result: Result) -> None:
-    path = _result_path(repository, result.commit)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(result._asdict(), indent=1), encoding="utf-8")
-    new.replace(path)
-
-
-def _prune(repository: Path) -> None:
-    """Keep the newest results and their logs."""
-    results = sorted(
-        (repository / RESULTS).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    for path in results[KEPT_RESULTS:]:
-        path.with_suffix(".log").unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
 
 
 def _tell(repository: Path, result: Result) -> None:

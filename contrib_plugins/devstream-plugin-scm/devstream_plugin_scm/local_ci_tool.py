@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Struct, field
 
 from devstream.api import OperationError, ResourceStatus, ToolSchema, Traits, hookimpl, option
+from devstream_plugin_scm.ci_pipeline import CI_FILE, DEFAULT_TIMEOUT, MAX_TIMEOUT
+from devstream_plugin_scm.ci_results import FAILED, NOT_RUN, result_of
 from devstream_plugin_scm.forge import File
 from devstream_plugin_scm.hook import HOOKS_PATH, Hook
 from devstream_plugin_scm.local import LocalForge
-from devstream_plugin_scm.local_ci import CI_FILE, DEFAULT_TIMEOUT, FAILED, MAX_TIMEOUT, NOT_RUN, result_of
 from devstream_plugin_scm.options import LANGUAGES, Language, defaults_for
 from devstream_plugin_scm.repository import TargetRepo
 from devstream_plugin_scm.scm_files import KeptFiles
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from devstream.api import Context, Tool, ToolState
-    from devstream_plugin_scm.local_ci import Result
+    from devstream_plugin_scm.ci_results import Result
     from devstream_plugin_scm.scm_files import FilesThere
 
 __all__ = ["LocalCiOptions", "LocalCiPipeline", "create", "read", "update", "delete", "devstream_tool_schema"]

@@ -93,8 +93,12 @@ def _walk(folder: Path, *, depth: int) -> Iterator[Path]:
     if depth > MAX_DEPTH:
         message = f"{folder} is more than {MAX_DEPTH} folders deep"
         raise OperationError(message)
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        message = f"{folder} cannot be read: {error.strerror}"
+        raise OperationError(message) from error
     for entry in found:
         if depth == 0 and entry.name == ".git":
             continue

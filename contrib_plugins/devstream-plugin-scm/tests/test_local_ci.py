@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devstream.api import OperationError
-from devstream_plugin_scm import local_ci
-from devstream_plugin_scm.local_ci import CI_FILE, RESULTS, PipelineError, parse_pipeline, result_of
+from devstream_plugin_scm import ci_results, local_ci
+from devstream_plugin_scm.ci_pipeline import CI_FILE, PipelineError, parse_pipeline
+from devstream_plugin_scm.ci_results import RESULTS, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -344,7 +345,7 @@ def test_a_killed_run_counts_as_not_run_and_its_checkout_is_removed(place: Workp
 def test_old_results_are_removed(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     place.scaffold()
     status = place.local_ci("true").create()
-    monkeypatch.setattr(local_ci, "KEPT_RESULTS", 2)
+    monkeypatch.setattr(ci_results, "KEPT_RESULTS", 2)
     head = status.info["ci"]["commit"]
     for number in range(4):
         (place.repository() / RESULTS / f"{number}.json").write_text("{}")
@@ -499,7 +500,11 @@ def test_killed_anywhere_the_next_run_finishes(place: Workplace, moment: str) ->
 def test_it_starts_without_devstream() -> None:
     code = "import sys, devstream_plugin_scm.local_ci; print(*(m for m in sys.modules if m.startswith('devstream')))"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["devstream_plugin_scm", "devstream_plugin_scm.local_ci"]
+    package = "devstream_plugin_scm"
+    assert set(done.stdout.split()) == {
+        package,
+        *(f"{package}.{name}" for name in ("ci_pipeline", "ci_results", "local_ci")),
+    }
 
 
 def test_status_of_what_is_no_repository_is_red(place: Workplace) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 QUICKSTART = Path(__file__).parents[3] / "examples" / "quickstart"
-FILES = ("config.yaml", "tools.yaml", "pipelines.yaml", "apps.yaml")
+FILES = ("settings.yaml", "tools.yaml", "pipelines.yaml", "apps.yaml")
 
 
 @dataclass

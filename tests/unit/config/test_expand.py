@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from devstream.config.expand import Expansion, expand
+from devstream.config.links import MOST_PROPOSALS
 from devstream.config.load import ConfigInputs, load_config
 from devstream.config.shape import shape_of
 from devstream.errors import ConfigError, Mark, PluginError
@@ -194,3 +195,16 @@ def test_expanding_twice_gives_the_same(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(APP.format(items="  - {type: x}"))
     config = load_config(ConfigInputs(None, tmp_path))
     assert expand(config, lambda name, mark: None) == expand(config, lambda name, mark: None)
+
+
+def test_a_thousand_wrong_addresses_are_all_told_and_some_with_a_proposal(tmp_path: Path) -> None:
+    tools = "".join(
+        f"- {{name: noop, instanceID: t{n}, dependsOn: [noop.u{n}, noop.s]}}\n" for n in range(1000)
+    )
+    (tmp_path / "config.yaml").write_text(f"tools:\n{tools}")
+    with pytest.raises(ConfigError) as caught:
+        expand(load_config(ConfigInputs(None, tmp_path)), lambda name, mark: None)
+    unknown = caught.value.diagnostics
+    assert len(unknown) == 2000
+    proposed = {diagnostic.summary for diagnostic in unknown if diagnostic.suggestion}
+    assert len(proposed) == MOST_PROPOSALS

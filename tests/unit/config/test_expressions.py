@@ -36,6 +36,7 @@ VARIABLES: dict[str, Any] = {
     "tok": TOKEN,
     "mixed": ["x", TOKEN],
     "unknown": Unknown("later"),
+    "partly": [1, {"a": Unknown("later")}],
     "outside": Text("12"),
 }
 
@@ -84,6 +85,9 @@ VALUES: list[tuple[str, Any]] = [
     ("unknown or 1", Unknown("later")), ("unknown and 1", Unknown("later")), ("unknown[0]", Unknown("later")),
     ("unknown.a", Unknown("later")), ("env(unknown)", Unknown("later")), ("unknown | default(1)", Unknown("later")),
     ("'a' | replace('a', unknown)", Unknown("later")), ("m[unknown]", Unknown("later")),
+    ("partly | tojson", Unknown("later")), ("partly | join(',')", Unknown("later")), ("partly ~ ''", Unknown("later")),
+    ("partly == []", Unknown("later")), ("1 in partly", Unknown("later")), ("partly | first", 1),
+    ("partly | length", 2), ("partly[0]", 1), ("partly | last", {"a": Unknown("later")}),
     # text from outside is text
     ("outside == '12'", True), ("outside ~ ''", "12"), ("outside | length", 2), ("{outside: 1}", {"12": 1}),
     ("env('PORT', secret=false) == '8080'", True),

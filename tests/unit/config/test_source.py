@@ -167,6 +167,7 @@ TREES: list[tuple[str, str, Any]] = [
     # R14: escapes that spell private characters, and private characters as they are
     ("R14", 'k: "\\ue000\\ue002\\ue002\\ue002\\ue001 [[ a ]]"', {"k": J("\ue000\ue002\ue002\ue002\ue001 ", "<a>")}),
     ("R14", "k: \ue000\ue001 [[ a ]]", {"k": J("\ue000\ue001 ", "<a>")}),
+    ("R14", 'k: "\\0\\u0000\\U0010ffff"', {"k": "\0\0\U0010ffff"}),
     # R16: what keeps its type
     ("R16", "k: [[ a ]]", {"k": T("<a>")}),
     ("R16", 'k: "[[ a ]]"', {"k": J("<a>")}),
@@ -246,6 +247,7 @@ ERRORS: list[tuple[str, str, str, str]] = [
     ("R3", "k: é\0", "1:5", "U+0000"),
     ("R3", "k: x\ny: \x1b[0m", "2:4", "U+001B"),
     ("R3", "k: \ud800", "1:4", "U+D800"),
+    ("R14", 'k: "\\ud800"', "1:5", "Unicode character escape code"),
     ("R1", "k: x\n\ufeffl: y", "2:2", "a byte order mark"),
     # R4: documents
     ("R4", "- a\n- b", "1:1", "a config file holds a mapping at its top"),

@@ -193,7 +193,8 @@ def test_what_is_worth_knowing(
     where = make.address("noop.a")
     report = RunReport("r", (Result(where, Action.CREATE, outcome, **rest),), 1.0)
     lines = run_lines(report, {where: outputs}, Look(width=200))
-    assert lines[1].split(str(outcome))[1].strip() == note
+    notes = [lines[1].split(str(outcome))[1], *lines[2 : lines.index("")]]
+    assert ", ".join(line.strip() for line in notes) == note
 
 
 def test_run_summary(make: Any) -> None:

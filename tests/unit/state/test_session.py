@@ -684,3 +684,15 @@ def test_readers_beside_a_writer_never_see_a_mix() -> None:
     reader.join()
     assert problems == []
     assert len(StateManager(backend).read().tools) == 600
+
+
+def test_a_head_that_is_gone_while_its_snapshots_are_there_was_lost(tmp_path: Path) -> None:
+    from devstream.builtin.local import LocalBackend
+    from devstream.errors import StateDamagedError
+    from devstream.state.manager import StateManager
+
+    backend = LocalBackend(tmp_path / "devstream.state")
+    assert StateManager(backend).read().lineage == ""
+    backend.put_blob("snapshot-1", b"{}")
+    with pytest.raises(StateDamagedError, match="is gone, but 1 snapshots of it are still there"):
+        StateManager(backend).read()
