@@ -36,9 +36,21 @@ def run_this_process() -> int:
         stdin=sys.stdin,
         stdout=sys.stdout,
         stderr=sys.stderr,
-        program=name if name in ("devstream", "dtm") else "devstream",
+        program=_as_typed(name) if name in ("devstream", "dtm") else "devstream",
     )
     return main(app)
+
+
+def _as_typed(name: str) -> str:
+    """Give the word that starts this program: its name where PATH leads here, else the path that was used."""
+    typed = sys.argv[0]
+    if not os.path.exists(typed):  # noqa: PTH110 - runs at every start, and Path is slow
+        return name
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        found = os.path.join(folder, name)  # noqa: PTH118
+        if os.access(found, os.X_OK):
+            return name if os.path.samefile(found, typed) else typed  # noqa: PTH121
+    return typed
 
 
 def main(app: Application) -> int:

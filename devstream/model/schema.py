@@ -80,6 +80,7 @@ def option(
     immutable: bool = False,
     record_only: bool = False,
     argv: bool = False,
+    plain: bool = False,
 ) -> msgspec.Meta:
     """Describe one option: ``Annotated[str, option("The branch.", immutable=True)]``.
 
@@ -89,8 +90,9 @@ def option(
         immutable: a change means delete and create (REPLACE).
         record_only: a change is recorded and nothing is called (it only matters at the next operation).
         argv: the option ends up on a command line, so a secret in it is refused.
+        plain: what it holds is no secret: an environment variable in it is read as plain text.
     """
     from msgspec import Meta
 
-    flags = {"secret": secret, "immutable": immutable, "record_only": record_only, "argv": argv}
+    flags = {"secret": secret, "immutable": immutable, "record_only": record_only, "argv": argv, "plain": plain}
     return Meta(description=doc or None, extra={name: True for name, value in flags.items() if value})

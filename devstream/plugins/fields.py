@@ -113,10 +113,24 @@ class Walk:
     def _secret(self, kind: types.Type, value: Secret, path: Path, flags: frozenset[str]) -> Value:
         if value.is_plain and value.is_resolved and not any(is_secret(member) for member in members(kind)):
             return self.value(kind, value.reveal(), path, flags)
+        if "plain" in flags and any(isinstance(member, types.StrType) for member in members(kind)):
+            return self._in_clear(kind, value, path, flags)
         if "argv" not in flags and value.parts == value.refs[:1] and takes_scalar(kind):
             return self._from_environment(kind, value, path, flags)
         self._check_secret_place(kind, value.refs, path, flags)
         return value
+
+    def _in_clear(self, kind: types.Type, value: Secret, path: Path, flags: frozenset[str]) -> Value:
+        """Where the plugin says that nothing is secret, what a variable holds is plain text."""
+        if not value.is_resolved and self._env is None:
+            self.waiting = True
+            return value
+        parts = (
+            self._env(part) if self._env and isinstance(part, SecretRef) else str(part)
+            for part in value.parts
+        )
+        text = value.reveal() if value.is_resolved else "".join(parts)
+        return self.value(kind, text, path, flags)
 
     def _check_secret_place(
         self, kind: types.Type, refs: Sequence[SecretRef], path: Path, flags: frozenset[str]

@@ -57,7 +57,19 @@ class World:
 
     def change(self, identity: str, **fields: Any) -> None:
         """Change some fields of a thing."""
-        self._write(identity, {**self.things()[identity], **fields})
+        thing = self.get(identity)
+        if thing is None:
+            message = f"there is no thing {identity}"
+            raise LookupError(message)
+        self._write(identity, {**thing, **fields})
+
+    def get(self, identity: str) -> dict[str, Any] | None:
+        """Give a thing; None where there is none."""
+        try:
+            thing: dict[str, Any] = json.loads((self.folder / identity).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        return thing
 
     def remove(self, identity: str) -> None:
         """Remove a thing; a missing one is fine."""
@@ -67,8 +79,9 @@ class World:
         """Give every thing by its id, in the order of ids."""
         if not self.folder.is_dir():
             return {}
-        paths = sorted(path for path in self.folder.iterdir() if not path.name.startswith("."))
-        return {path.name: json.loads(path.read_text("utf-8")) for path in paths}
+        names = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+        found = ((name, self.get(name)) for name in names)
+        return {name: thing for name, thing in found if thing is not None}
 
     def find(self, name: str) -> str | None:
         """Give the id of a thing of that name, the first where there are several; None where there is none."""
@@ -123,7 +136,7 @@ class Things:
         world = _world(context)
         identity = recorded.outputs.get("id") if recorded else None
         identity = identity or world.find(str(tool.address))
-        thing = world.things().get(identity) if identity else None
+        thing = world.get(identity) if identity else None
         self._act(self.after, "read", tool, context)
         return _status(identity, thing) if identity and thing else None
 

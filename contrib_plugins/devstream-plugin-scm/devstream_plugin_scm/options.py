@@ -27,6 +27,9 @@ class Language(Struct, kw_only=True):
     name: Annotated[str, option("`go`, `java`, `nodejs` or `python`.")] = ""
     version: Annotated[str, option("Its version; by default one that is known to work.")] = ""
     framework: Annotated[str, option("The framework.")] = ""
+    frame_work: Annotated[str, option("The framework, as DevStream wrote it.")] = field(
+        name="frameWork", default=""
+    )
 
 
 class Test(Struct, kw_only=True, rename="camel"):
@@ -46,8 +49,8 @@ class Test(Struct, kw_only=True, rename="camel"):
 class ImageRepo(Struct, kw_only=True):
     """Where images are pushed to. The password is not written into pipelines: they name a secret."""
 
-    url: Annotated[str, option("The registry; by default Docker Hub.")] = ""
-    user: Annotated[str, option("The user, and the namespace of the image.")] = ""
+    url: Annotated[str, option("The registry; by default Docker Hub.", plain=True)] = ""
+    user: Annotated[str, option("The user, and the namespace of the image.", plain=True)] = ""
     password: Annotated[Secret | None, option("The password.", secret=True, record_only=True)] = None
 
     def variables(self, app_name: str) -> dict[str, str]:
@@ -60,15 +63,15 @@ class ImageRepo(Struct, kw_only=True):
 class SonarQube(Struct, kw_only=True):
     """A SonarQube server that looks at the code."""
 
-    name: Annotated[str, option("Key of the project.")]
+    name: Annotated[str, option("Key of the project.", plain=True)]
     token: Annotated[Secret | None, option("Its token.", secret=True, record_only=True)] = None
-    url: Annotated[str, option("The server.")] = ""
+    url: Annotated[str, option("The server.", plain=True)] = ""
 
 
 class DingTalk(Struct, kw_only=True, rename="camel"):
     """A DingTalk robot that is told of results."""
 
-    name: Annotated[str, option("Its name.")] = ""
+    name: Annotated[str, option("Its name.", plain=True)] = ""
     webhook: Annotated[Secret | None, option("Its webhook.", secret=True, record_only=True)] = None
     security_type: Annotated[str, option("`KEY` or `SECRET`.")] = ""
     security_value: Annotated[Secret | None, option("Key or secret.", secret=True, record_only=True)] = None
@@ -95,7 +98,7 @@ class Pipeline(Struct, kw_only=True, rename="camel"):
             "language": {
                 "name": self.language.name,
                 "version": self.language.version or (defaults.version if defaults else ""),
-                "framework": self.language.framework,
+                "framework": self.language.framework or self.language.frame_work,
             },
             "test": {
                 "enable": self.test.enable and bool(self.test.command or defaults),

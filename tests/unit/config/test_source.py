@@ -247,7 +247,7 @@ ERRORS: list[tuple[str, str, str, str]] = [
     ("R3", "k: é\0", "1:5", "U+0000"),
     ("R3", "k: x\ny: \x1b[0m", "2:4", "U+001B"),
     ("R3", "k: \ud800", "1:4", "U+D800"),
-    ("R14", 'k: "\\ud800"', "1:5", "Unicode character escape code"),
+    ("R14", 'k: "\\ud800"', "1:7", "Unicode character escape code"),
     ("R1", "k: x\n\ufeffl: y", "2:2", "a byte order mark"),
     # R4: documents
     ("R4", "- a\n- b", "1:1", "a config file holds a mapping at its top"),

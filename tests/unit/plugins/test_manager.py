@@ -382,7 +382,9 @@ def make(options, folder):
 def devstream_register_backends(registry):
     registry.add("S3", make)
 """
-SOURCE = BACKEND.replace("devstream_register_backends", "devstream_register_secret_sources").replace('"S3"', '"vault"')
+SOURCE = BACKEND.replace("devstream_register_backends", "devstream_register_secret_sources").replace(
+    '"S3"', '"vault"'
+)
 
 
 def test_backend_from_a_distribution(site: Site) -> None:

@@ -480,3 +480,18 @@ def test_preparing_twice_changes_nothing_more(options: dict[str, Any]) -> None:
     prepared = SCHEMA.prepare(options, None)
     assert SCHEMA.prepare(prepared, None) == prepared
     assert [item.summary for item in check(prepared)] == [item.summary for item in check(options)]
+
+
+class Registry(msgspec.Struct):
+    user: Annotated[str, option("Who pushes.", plain=True)] = ""
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [((SecretRef("env", "NAME"),), "ann"), (("team-", SecretRef("env", "NAME")), "team-ann")],
+)
+def test_a_variable_at_a_plain_option_is_text_in_clear(parts: tuple[str | SecretRef, ...], text: str) -> None:
+    schema = OptionsSchema(Registry, "a plugin")
+    assert schema.prepare({"user": Secret(parts)}, lambda ref: {"NAME": "ann"}[ref.key]) == {"user": text}
+    waiting = {"user": Secret(parts)}
+    assert schema.prepare(waiting, None) == waiting
