@@ -1,0 +1,89 @@
+"""Commands outlive a run that is killed: the next run waits for them, and there is one of everything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from devstream.state import children
+from devstream.testing.project import Project, block
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WORK = "echo here > started; read _ < go; echo thing >> made"
+CREATE = {
+    "plain": WORK,
+    "grandchild": f"sh -c '{WORK}' & wait",
+    "in a session of its own": f"setsid sh -c '{WORK}' & wait",
+    "an orphan already": f"( setsid sh -c '{WORK}' & ) ; read _ < never",
+}
+READ = ["sh", "-c", "test -f made || exit 3; echo '{}'"]
+
+
+@pytest.fixture
+def killed(request: pytest.FixtureRequest, project: Project) -> Project:
+    """A run that was killed while the command of a create was at work."""
+    create = ["sh", "-c", CREATE[request.param]]
+    project.tools(block("command.a", {"create": create, "read": READ, "delete": ["rm", "made"]}))
+    for name in ("started", "go", "never"):
+        os.mkfifo(project.folder / name)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "devstream", "run", "--yes"],
+        cwd=project.folder,
+        env=project.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    (project.folder / "started").read_text()
+    run.kill()
+    run.wait()
+    if "never" in create[-1]:
+        (project.folder / "never").write_text("enough\n")
+    return project
+
+
+def made(project: Project) -> list[str]:
+    return (project.folder / "made").read_text().splitlines()
+
+
+@pytest.mark.parametrize("killed", CREATE, indirect=True)
+def test_the_next_run_waits_for_them(killed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = threading.Event()
+    really_wait = children.wait_for_children
+
+    def wait(*arguments: Any) -> str | None:
+        waiting.set()
+        return really_wait(*arguments)
+
+    monkeypatch.setattr(children, "wait_for_children", wait)
+    results: list[Mapping[str, str]] = []
+    run = threading.Thread(target=lambda: results.append(killed.run().assert_success().outcomes))
+    run.start()
+    assert waiting.wait(20)
+    assert not (killed.folder / "made").exists()
+    (killed.folder / "go").write_text("now\n")
+    run.join(30)
+    assert made(killed) == ["thing"]
+    assert killed.recorded() == ["command.a"]
+
+
+@pytest.mark.parametrize("killed", ["grandchild"], indirect=True)
+def test_after_a_while_it_names_them_and_leaves_them_alone(
+    killed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_wait = children.wait_for_children
+    monkeypatch.setattr(children, "wait_for_children", lambda *given: really_wait(*given, timeout=0.0))
+    ran = killed.run()
+    assert ran.outcomes == {"command.a": "error failed"}
+    assert "in progress, by pid" in ran.problem("command.a").summary
+    assert len(killed.state().open_operations) == 1
+    monkeypatch.undo()
+    (killed.folder / "go").write_text("now\n")
+    killed.run().assert_success()
+    assert made(killed) == ["thing"]
