@@ -46,6 +46,7 @@ __all__ = [
     "text_of",
     "parse_reference",
     "has_marks",
+    "renamed",
 ]
 
 
@@ -239,6 +240,27 @@ def _decode_join(encoded: dict[str, Any], reference: Callable[[str, Any], Any]) 
 
 def _decode_part(part: Any) -> str | SecretRef:
     return part if isinstance(part, str) else SecretRef(part["source"], part["key"])
+
+
+def renamed(encoded: Any, names: Callable[[str], str]) -> Any:
+    """Give recorded options whose references have other texts; what was seen through them stays.
+
+    Args:
+        names: gives the new text of a reference.
+    """
+    if isinstance(encoded, list):
+        return [renamed(item, names) for item in encoded]
+    if not isinstance(encoded, dict):
+        return encoded
+    if "$map" in encoded:
+        return {"$map": {name: renamed(item, names) for name, item in encoded["$map"].items()}}
+    if "$ref" in encoded:
+        return {**encoded, "$ref": names(encoded["$ref"])}
+    if "$join" in encoded:
+        return {**encoded, "$join": renamed(encoded["$join"], names)}
+    if "$secret" in encoded:
+        return encoded
+    return {name: renamed(item, names) for name, item in encoded.items()}
 
 
 def comparable(encoded: Any) -> Any:

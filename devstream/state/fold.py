@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from devstream.model.recorded import parse_reference, renamed
 from devstream.model.state import (
     Begin,
     Drop,
@@ -113,15 +114,25 @@ class Fold:
             self.tools[end.tool_state.address] = end.tool_state
 
     def _move(self, source: Address, target: Address) -> None:
-        """Rename an entry in its place, and in what others say they depend on; never onto another entry."""
+        """Rename an entry in its place, and in what others depend on and refer to; never onto another entry."""
         if source not in self.tools or target in self.tools:
             return
-        old, new = str(source), str(target)
         moved = {}
         for address, tool in self.tools.items():
             entry = replace(tool, address=target) if address == source else tool
-            if old in entry.depends_on:
-                names = tuple(new if name == old else name for name in entry.depends_on)
-                entry = replace(entry, depends_on=names)
+            if str(source) in entry.depends_on:
+                entry = _following(entry, source, target)
             moved[entry.address] = entry
         self.tools = moved
+
+
+def _following(entry: ToolState, source: Address, target: Address) -> ToolState:
+    """Give the entry of a dependent, now that what it depends on has another address."""
+    old, new = str(source), str(target)
+
+    def followed(text: str) -> str:
+        is_meant = parse_reference(text, entry.depends_on).address == source
+        return new + text.removeprefix(old) if is_meant else text
+
+    names = tuple(new if name == old else name for name in entry.depends_on)
+    return replace(entry, depends_on=names, options=renamed(entry.options, followed))

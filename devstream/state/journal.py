@@ -210,10 +210,11 @@ class Journal:
         )
 
     def _keep(self, document: HeadDocument, inline: list[msgspec.Raw]) -> Kept:
-        """Give the present snapshot as the history keeps it."""
+        """Give the present snapshot as the history keeps it, with what followed: even without a head it tells all."""
         old, segments = document.snapshot, document.segments
         if old.blob is None:
-            blob = self._put("snapshot", document, _content(old, document.history) | {"then": inline})
+            after = {"segments": _names(segments), "then": inline}
+            blob = self._put("snapshot", document, _content(old, document.history) | after)
         else:
             blob = old.blob
             if inline:
@@ -268,7 +269,7 @@ def _content(snapshot: Snapshot, history: tuple[Kept, ...]) -> dict[str, Any]:
         previous = {
             "name": last.snapshot.name,
             "sha256": last.snapshot.sha256,
-            "segments": [{"name": segment.name, "sha256": segment.sha256} for segment in last.segments],
+            "segments": _names(last.segments),
         }
     return {
         "previous": previous,
@@ -277,6 +278,10 @@ def _content(snapshot: Snapshot, history: tuple[Kept, ...]) -> dict[str, Any]:
         "run_id": snapshot.run_id,
         "state": snapshot.state,
     }
+
+
+def _names(segments: Sequence[Blob]) -> list[dict[str, str]]:
+    return [{"name": segment.name, "sha256": segment.sha256} for segment in segments]
 
 
 def _size(texts: Sequence[msgspec.Raw]) -> int:

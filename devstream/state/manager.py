@@ -24,10 +24,12 @@ from devstream.state.reading import load, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import ExitStack
     from pathlib import Path
 
     from devstream.model.state import LeaseHolder
     from devstream.state.backend import StateBackend
+    from devstream.state.editing import Proposal, Propose
     from devstream.state.reading import Loaded
     from devstream.state.session import StateWriter
     from devstream.state.swap import Swapper
@@ -64,6 +66,11 @@ class StateManager:
     def location(self) -> str:
         """Where the state is: a path or a URL."""
         return self._backend.location
+
+    @property
+    def backend(self) -> StateBackend:
+        """Where the bytes are."""
+        return self._backend
 
     def read(self) -> State:
         """Read the state without a lease, and without writing anything.
@@ -112,9 +119,53 @@ class StateManager:
         """
         from devstream.state.journal import Journal
         from devstream.state.session import Closing, StateWriter
-        from devstream.state.swap import Swapper
 
-        lease = take_lease(
+        with self._leased(holder, timeout, notice) as lease:
+            swapper = self._swapper()
+            loaded = load(self._backend) or self._first(swapper)
+            journal = Journal(self._backend, loaded, swapper=swapper, holder=holder, clock=self._clock)
+            closing = Closing(self.location, self._rescue_folder, holder, self._clock)
+            return StateWriter(journal, lease.pop_all(), closing)
+
+    def edit(
+        self,
+        propose: Propose,
+        holder: LeaseHolder,
+        *,
+        timeout: float,
+        notice: Callable[[LeaseHolder], None],
+        approve: Callable[[Proposal], None],
+    ) -> Proposal:
+        """Record what somebody asks for, under the lease and in one swap, without touching the world.
+
+        Args:
+            propose: reads what is there and says what is to be recorded.
+            holder: this process and its command.
+            timeout: seconds to wait for the lease.
+            notice: called once, at once, with who holds it, where somebody does.
+            approve: is shown what is about to be written; raises to prevent it.
+
+        Returns:
+            What was recorded; nothing was written where there was nothing to record.
+
+        Raises:
+            LeaseError: somebody else holds the lease.
+            StateError: what is there cannot be used, or could not be replaced: nothing was changed.
+        """
+        from devstream.state.editing import carry_out
+
+        with self._leased(holder, timeout, notice):
+            proposal = propose(self._backend)
+            if proposal.writes:
+                approve(proposal)
+                carry_out(proposal, self._backend, swapper=self._swapper(), holder=holder, clock=self._clock)
+            return proposal
+
+    def _leased(
+        self, holder: LeaseHolder, timeout: float, notice: Callable[[LeaseHolder], None]
+    ) -> ExitStack:
+        """Take the lease."""
+        return take_lease(
             self._backend,
             holder,
             timeout=timeout,
@@ -122,12 +173,11 @@ class StateManager:
             monotonic=self._monotonic,
             sleep=self._sleep,
         )
-        with lease:
-            swapper = Swapper(self._backend, monotonic=self._monotonic, sleep=self._sleep)
-            loaded = load(self._backend) or self._first(swapper)
-            journal = Journal(self._backend, loaded, swapper=swapper, holder=holder, clock=self._clock)
-            closing = Closing(self.location, self._rescue_folder, holder, self._clock)
-            return StateWriter(journal, lease.pop_all(), closing)
+
+    def _swapper(self) -> Swapper:
+        from devstream.state.swap import Swapper
+
+        return Swapper(self._backend, monotonic=self._monotonic, sleep=self._sleep)
 
     def _first(self, swapper: Swapper) -> Loaded:
         """Write the explicit empty head of a new lineage."""

@@ -24,23 +24,34 @@ from devstream.state.migrations import migrate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from devstream.state.backend import Head, StateBackend
+    from devstream.state.backend import StateBackend
     from devstream.state.head import Blob
 
-__all__ = ["Loaded", "load", "decode_head", "folded", "state_of"]
+__all__ = [
+    "Loaded",
+    "Blobs",
+    "Overtaken",
+    "load",
+    "decode_head",
+    "document_of",
+    "folded",
+    "fold_of",
+    "apply_all",
+    "state_of",
+]
 
 _ATTEMPTS = 100
 
 
 class Loaded(NamedTuple):
-    """What a head and its blobs say."""
+    """What a head and its blobs say; ``version`` is what a swap has to expect, None where there is no head."""
 
     document: HeadDocument
-    version: str
+    version: str | None
     fold: Fold
 
 
-class _Overtaken(Exception):
+class Overtaken(Exception):
     """A blob is missing, and the head has moved on."""
 
 
@@ -59,8 +70,8 @@ def load(backend: StateBackend) -> Loaded | None:
         document = decode_head(head.data, backend.location, backend.get_blob)
         try:
             with _collector_paused():
-                return Loaded(document, head.version, folded(document, Blobs(backend, head)))
-        except _Overtaken:
+                return Loaded(document, head.version, folded(document, Blobs(backend, head.version)))
+        except Overtaken:
             continue
     message = f"the state {backend.location} changes faster than it can be read"
     raise StateError(message, suggestion="try again")
@@ -74,7 +85,8 @@ def _refuse_lost_head(backend: StateBackend) -> None:
     if blobs:
         raise StateDamagedError(
             f"the state {backend.location} is gone, but {len(blobs)} snapshots of it are still there",
-            suggestion=f"put it back from a backup; to forget all it recorded, remove {backend.location}.d too",
+            detail="`devstream state history` lists the snapshots, `devstream state restore SERIAL` goes back to one.",
+            suggestion=f"restore one; to forget all that was recorded, remove {backend.location}.d too",
         )
 
 
@@ -106,23 +118,34 @@ def decode_head(
         from devstream.state.recognise import explain
 
         raise explain(data, location, get_blob)
-    try:
-        plain = migrate(msgspec.json.decode(data), f"the state {location}")
-        document = msgspec.convert(plain, HeadDocument)
-    except (msgspec.MsgspecError, AttributeError) as error:
-        raise StateDamagedError(f"the state {location} is sealed, but it is not one: {error}") from error
+    document = document_of(data, location)
     if document.moved_to:
         message = f"the state {location} was moved to {document.moved_to}"
         raise StateError(message, code="state-moved", suggestion=f"use --state {document.moved_to}")
     return document
 
 
-class Blobs:
-    """Reads the blobs that one head names."""
+def document_of(data: bytes, location: str) -> HeadDocument:
+    """Read a head whose seal somebody else has looked at.
 
-    def __init__(self, backend: StateBackend, head: Head) -> None:
+    Raises:
+        StateDamagedError, StateForeignError: its members are not those of a head.
+    """
+    try:
+        plain = migrate(msgspec.json.decode(data), f"the state {location}")
+        document = msgspec.convert(plain, HeadDocument)
+        bytes.fromhex(document.hmac_key)
+    except (msgspec.MsgspecError, AttributeError, ValueError) as error:
+        raise StateDamagedError(f"the state {location} is sealed, but it is not one: {error}") from error
+    return document
+
+
+class Blobs:
+    """Reads the blobs that one head names; ``version`` is that of the head."""
+
+    def __init__(self, backend: StateBackend, version: str | None) -> None:
         self._backend = backend
-        self._head = head
+        self._version = version
 
     @property
     def location(self) -> str:
@@ -130,7 +153,12 @@ class Blobs:
         return self._backend.location
 
     def get(self, blob: Blob) -> dict[str, Any]:
-        """Read a blob, checked against the digest that the head holds."""
+        """Read a blob, checked against the digest that the head holds.
+
+        Raises:
+            StateDamagedError: it is missing, or is not what was written.
+            Overtaken: it is missing, and the head has moved on.
+        """
         data = self._backend.get_blob(blob.name)
         if data is None:
             self._missing(blob)
@@ -138,7 +166,7 @@ class Blobs:
             what = "is missing" if data is None else "is not what was written (its digest differs)"
             raise StateDamagedError(
                 f"the state {self.location} is damaged: its part {blob.name} {what}",
-                suggestion=f"put the part back beside {self.location} from a backup",
+                suggestion="put it back from a backup, or go back: `devstream state history`, then `state restore SERIAL`",
             )
         where = f"the part {blob.name} of the state {self.location}"
         plain: dict[str, Any] = msgspec.json.decode(data)
@@ -147,8 +175,8 @@ class Blobs:
     def _missing(self, blob: Blob) -> None:
         """Start over where the head has moved on."""
         now = self._backend.read_head()
-        if now is None or now.version != self._head.version:
-            raise _Overtaken(blob.name)
+        if (now.version if now else None) != self._version:
+            raise Overtaken(blob.name)
 
 
 def folded(document: HeadDocument, blobs: Blobs) -> Fold:
@@ -160,24 +188,26 @@ def folded(document: HeadDocument, blobs: Blobs) -> Fold:
     snapshot = document.snapshot
     plain = snapshot.state if snapshot.blob is None else blobs.get(snapshot.blob)["state"]
     try:
-        fold = _fold_of(plain)
+        fold = fold_of(plain)
         for segment in document.segments:
-            _apply(fold, blobs.get(segment)["records"])
-        _apply(fold, document.records)
+            apply_all(fold, blobs.get(segment)["records"])
+        apply_all(fold, document.records)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         message = f"the state {blobs.location} holds something that cannot be read: {error!r}"
         raise StateDamagedError(message) from error
     return fold
 
 
-def _fold_of(plain: dict[str, Any]) -> Fold:
+def fold_of(plain: dict[str, Any]) -> Fold:
+    """Give the fold of a snapshot. Raises KeyError, ValueError, TypeError, AttributeError for what is none."""
     tools = [tool_from_json(Address.parse(name), entry) for name, entry in plain["tools"].items()]
     begins: list[Any] = [record_from_json(entry) for entry in plain.get("open", ())]
     last_run: Any = record_from_json(plain["last_run"]) if plain.get("last_run") else None
     return Fold(tools, [OpenOperation(begin) for begin in begins], last_run)
 
 
-def _apply(fold: Fold, records: Iterable[dict[str, Any]]) -> None:
+def apply_all(fold: Fold, records: Iterable[dict[str, Any]]) -> None:
+    """Take records in, as they are written. Raises what `fold_of` raises."""
     for plain in records:
         fold.apply(record_from_json(plain))
 

@@ -462,7 +462,9 @@ def test_answers_that_break_the_contract(project: Project, name: str) -> None:
     project.run().assert_success()
 
 
-@pytest.mark.parametrize("answer", [["x"], "x", {1: 2}, {"a": object()}], ids=repr)
+@pytest.mark.parametrize(
+    "answer", [["x"], "x", {1: 2}, {"a": object()}], ids=["list", "text", "number key", "object"]
+)
 def test_integrate_has_to_answer_with_outputs(project: Project, answer: object) -> None:
     @tool("connector")
     class Connector(Liar):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,9 +16,9 @@ from devstream.state import children
 from devstream.testing.project import Project, block
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-WORK = "echo here > started; read _ < go; echo thing >> made"
+WORK = "echo $$ >> pids; echo here > started; read _ < go; echo thing >> made"
 CREATE = {
     "plain": WORK,
     "grandchild": f"sh -c '{WORK}' & wait",
@@ -27,10 +29,10 @@ READ = ["sh", "-c", "test -f made || exit 3; echo '{}'"]
 
 
 @pytest.fixture
-def killed(request: pytest.FixtureRequest, project: Project) -> Project:
+def killed(request: pytest.FixtureRequest, project: Project) -> Iterator[Project]:
     """A run that was killed while the command of a create was at work."""
     create = ["sh", "-c", CREATE[request.param]]
-    project.tools(block("command.a", {"create": create, "read": READ, "delete": ["rm", "made"]}))
+    project.tools(block("command.a", {"create": create, "read": READ, "update": ["true"]}))
     for name in ("started", "go", "never"):
         os.mkfifo(project.folder / name)
     run = subprocess.Popen(
@@ -45,7 +47,10 @@ def killed(request: pytest.FixtureRequest, project: Project) -> Project:
     run.wait()
     if "never" in create[-1]:
         (project.folder / "never").write_text("enough\n")
-    return project
+    yield project
+    for pid in (project.folder / "pids").read_text().split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def made(project: Project) -> list[str]:
@@ -63,7 +68,7 @@ def test_the_next_run_waits_for_them(killed: Project, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(children, "wait_for_children", wait)
     results: list[Mapping[str, str]] = []
-    run = threading.Thread(target=lambda: results.append(killed.run().assert_success().outcomes))
+    run = threading.Thread(target=lambda: results.append(killed.run().assert_success().outcomes), daemon=True)
     run.start()
     assert waiting.wait(20)
     assert not (killed.folder / "made").exists()

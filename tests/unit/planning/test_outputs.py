@@ -108,6 +108,8 @@ def status(outputs: dict[str, Any] | None) -> ResourceStatus:
         (None, None, False, None, None),
         (entry(a=1), None, False, {"a": 1}, {"a": 1}),
         (entry(a=1), status(None), False, {"a": 1}, {"a": 1}),
+        (entry(a=1), status(None), True, {"a": 1}, {"a": 1}),
+        (entry(), status({}), True, {}, {}),
         (None, status({"a": 2}), False, {"a": 2}, {"a": 2}),
         (entry(a=1, b=1), status({"a": 2, "c": 2}), False, {"a": 2, "c": 2}, {"a": 1, "b": 1, "c": 2}),
         (entry(a=1, b=1), status({"a": 2, "c": 2}), True, {"a": 2, "b": 1, "c": 2}, {"a": 1, "b": 1, "c": 2}),

@@ -182,6 +182,27 @@ def test_what_may_have_been_made_keeps_what_it_stands_on_until_it_is_settled(wor
     assert A in plan.after[B]
 
 
+def test_an_error_names_the_tool_it_is_about(world_of: type[World]) -> None:
+    world = world_of(
+        tools=[web(A, options={"token": Secret((SecretRef("env", "TOKEN"),))})],
+        entries={Address("old", "x"): ToolState(Address("old", "x"))},
+        missing=frozenset({"old"}),
+    )
+    errors = {change.address: change.error for change in world.plan().changes}
+    assert all(error is not None and error.address == str(address) for address, error in errors.items())
+    # nobody knows where the option was written, so its block has to do
+    assert str(errors[A]) == "config.yaml:1:1: the environment variable TOKEN is not set"
+
+
+def test_a_warning_says_where_and_about_whom(world_of: type[World], plugin_of: type[FakePlugin]) -> None:
+    stuck = Traits(can_update=False, can_delete=False)
+    world = world_of(
+        tools=[web(A)], entries={A: ToolState(A, tainted=True)}, plugins={"web": plugin_of(stuck)}
+    )
+    (warning,) = world.plan().warnings
+    assert (warning.severity, warning.address, str(warning.mark)) == ("warning", "web.a", "config.yaml:1:1")
+
+
 def test_a_tool_of_the_config_without_a_plugin_ends_planning(world_of: type[World]) -> None:
     with pytest.raises(PluginError, match="pip install devstream-plugin-web"):
         world_of(tools=[web(A)], missing=frozenset({"web"})).plan()
