@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,8 +56,7 @@ class Log(Protocol):
         """Say something that people should see."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompletedCommand:
+class CompletedCommand(Immutable, frozen=True):
     """A command that has ended."""
 
     argv: tuple[str, ...]

@@ -27,9 +27,10 @@ Anything else that reaches the top is our bug: exit code 1 and a traceback.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, ClassVar
+
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,8 +100,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Immutable, frozen=True):
     """A place in a file: line and column count characters from 1, as editors do."""
 
     file: str
@@ -111,8 +111,7 @@ class Mark:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Immutable, frozen=True):
     """One thing to tell the user: what, where, and what would be right.
 
     Attributes:

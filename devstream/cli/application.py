@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from devstream.errors import ExitCode, Severity
 from devstream.model.events import Notice, PlanReady
 from devstream.model.redact import Redactor
+from devstream.record import Immutable
 from devstream.report.reporter import Silent
 from devstream.report.streams import Output
 from devstream.report.terminal import Colour, look_at
@@ -55,8 +56,7 @@ class Shared:
     chdir: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Immutable, frozen=True):
     """What a command found out, in both forms; only the one that is asked for is made.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devstream.config.references import references_in
@@ -10,6 +9,7 @@ from devstream.errors import nearest
 from devstream.model.address import Address
 from devstream.model.recorded import parse_reference
 from devstream.model.values import Interpolation, Reference, iter_leaves, map_leaves
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

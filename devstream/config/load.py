@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from devstream.config.check import Problems, in_file_order
@@ -16,6 +15,7 @@ from devstream.config.source import parse, read_source
 from devstream.config.tools import read_tools
 from devstream.config.variables import global_variables, variable_values
 from devstream.errors import ConfigError
+from devstream.record import Immutable, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["ConfigInputs", "load_config"]
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigInputs:
+class ConfigInputs(Immutable, frozen=True):
     """What a configuration is made from.
 
     Attributes:

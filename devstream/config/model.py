@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Config"]
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Immutable, frozen=True):
     """A configuration, read and checked.
 
     Attributes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from devstream.errors import OperationError
 from devstream.model.events import OperationLog
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
     from devstream.context import CompletedCommand, Log
-    from devstream.engine.process import Children
+    from devstream.engine.children import Children
     from devstream.engine.workers import Cancellation
     from devstream.model.address import Address
     from devstream.model.events import Event
@@ -29,8 +30,7 @@ HTTP_TIMEOUT = 60.0
 """Seconds a single HTTP request may wait for the other side."""
 
 
-@dataclass(frozen=True, slots=True)
-class HookTool:
+class HookTool(Immutable, frozen=True):
     """A tool as a hook sees it: everything resolved."""
 
     address: Address
@@ -50,8 +50,7 @@ class HookTool:
         return self.address.instance_id
 
 
-@dataclass(frozen=True, slots=True)
-class EventLog:
+class EventLog(Immutable, frozen=True):
     """Turns what a hook logs into events."""
 
     address: Address

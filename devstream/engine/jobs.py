@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from devstream.model.tool import DEFAULT_TIMEOUT
 from devstream.planning.compare import recorded_dependencies
 from devstream.planning.outputs import Known, OutputBook, outputs_now
 from devstream.planning.upstream import digest, upstream_outputs
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

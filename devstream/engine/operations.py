@@ -6,7 +6,6 @@ A request holds no live object, so that another machine could run it one day; wh
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,13 @@ from devstream.engine.answers import checked_outputs, checked_status, secrets_in
 from devstream.engine.context import EventLog, HookContext, HookTool
 from devstream.errors import DevstreamError, Diagnostic, RetryableError
 from devstream.planning.provider import ReadAnswer
+from devstream.record import Immutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from devstream.engine.process import Children
+    from devstream.engine.children import Children
     from devstream.engine.workers import Cancellation
     from devstream.model.address import Address
     from devstream.model.events import Event
@@ -45,8 +45,7 @@ class Hook(StrEnum):
     INTEGRATE = "integrate"
 
 
-@dataclass(frozen=True, slots=True)
-class OperationRequest:
+class OperationRequest(Immutable, frozen=True):
     """What is to be called, with plain data only; it pickles, and secrets in it pickle as names.
 
     Attributes:
@@ -73,8 +72,7 @@ class OperationRequest:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OperationResult:
+class OperationResult(Immutable, frozen=True):
     """What came of a request.
 
     Attributes:

@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from devstream.context import CompletedCommand
+from devstream.engine.children import signal_group
 from devstream.errors import OperationCancelled, OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from devstream.engine.children import Children
     from devstream.engine.workers import Cancellation
 
-__all__ = ["Command", "Children", "run_command", "base_environment"]
+__all__ = ["Command", "run_command", "base_environment"]
 
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 """All that a command sees of our environment, so that no token reaches it by accident."""
@@ -41,26 +43,6 @@ _CHUNK = 65536
 def base_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Pick what commands inherit."""
     return {name: environ[name] for name in INHERITED if name in environ}
-
-
-class Children:
-    """The commands that are running now, so that the engine can end them whenever it ends itself."""
-
-    def __init__(self) -> None:
-        self._running: set[int] = set()
-
-    def add(self, pid: int) -> None:
-        """Note a command; its pid is also its process group."""
-        self._running.add(pid)
-
-    def discard(self, pid: int) -> None:
-        """Forget a command that has been waited for."""
-        self._running.discard(pid)
-
-    def kill(self) -> None:
-        """End all of them at once. Safe in a signal handler."""
-        for pid in tuple(self._running):
-            _signal_group(pid, signal.SIGKILL)
 
 
 @dataclass(slots=True)
@@ -236,15 +218,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End a command that is still running, and its group with it, politely first."""
     if process.poll() is not None:
         return
-    _signal_group(process.pid, signal.SIGTERM)
+    signal_group(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(TERM_GRACE)
-    _signal_group(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.recorded import encode, fingerprint, has_marks
 from devstream.model.state import ToolState
 from devstream.model.values import Secret, map_leaves
+from devstream.record import Immutable, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,8 +26,7 @@ def utc_now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-@dataclass(frozen=True, slots=True)
-class Recorder:
+class Recorder(Immutable, frozen=True):
     """Builds entries of the state.
 
     Attributes:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from devstream.model.plan import Action, Outcome, Result, RunReport
 from devstream.model.state import Drop
 from devstream.model.tool import READ_TIMEOUT
 from devstream.planning.provider import ReadRequest
+from devstream.record import Immutable, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,23 +49,20 @@ WINDOW = 4
 """Begins go ahead of the workers by so many times the parallelism: every begin is an unknown after a crash."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Immutable, frozen=True):
     """Posted into the inbox by a signal handler: start nothing more, and come to an end."""
 
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Durable:
+class _Durable(Immutable, frozen=True):
     """Posted by the writer: a job's begin is recorded, or could not be."""
 
     job: Job
     error: DevstreamError | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Immutable, frozen=True):
     """Key of a call that asks `read` before a change is decided."""
 
     address: Address
@@ -376,7 +373,11 @@ class Runner:
         self._stopping = why
         running = sum(self._busy.values())
         self._emit(
-            Notice(Diagnostic(f"stopping: {why}; waiting for {running} running operations", "stopping", Severity.WARNING))
+            Notice(
+                Diagnostic(
+                    f"stopping: {why}; waiting for {running} running operations", "stopping", Severity.WARNING
+                )
+            )
         )
         for job in (*self._to_begin, *self._careful):
             self._end(self._result(job, Outcome.CANCELLED), job.address)
@@ -390,8 +391,7 @@ class Runner:
             queue.clear()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Running:
+class _Running(Immutable, frozen=True, eq=False):
     """Key of a call that carries out a job's current step."""
 
     job: Job

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from devstream.graph.dag import CycleError, Graph
 from devstream.model.events import Notice, PlanReady
 from devstream.model.plan import Outcome
 from devstream.model.tool import BARRIER
+from devstream.record import Immutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from devstream.model.schema import ToolSchema
     from devstream.model.state import Begin, LeaseHolder, RunRecord, State
     from devstream.model.tool import StateLocation, ToolInstance
+    from devstream.planning.provider import ReadAnswer, ReadRequest, Reads
     from devstream.plugins.manager import PluginManager
     from devstream.state.backend import StateBackend
+    from devstream.state.editing import Proposal, Propose
     from devstream.state.manager import StateManager
     from devstream.state.session import StateWriter
 
@@ -49,8 +51,7 @@ DEFAULT_PARALLELISM = 10
 """Hooks that run at once, where nothing says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Immutable, frozen=True):
     """What the command line asks for.
 
     Attributes:
@@ -243,6 +244,33 @@ class Session:
         """Read the state, without a lease and without writing anything."""
         return self._manager.read()
 
+    def look(self, propose: Propose) -> Proposal:
+        """Say what would be recorded, without a lease and without writing anything."""
+        return propose(self.backend)
+
+    def edit(self, propose: Propose, approve: Callable[[Proposal], None]) -> Proposal:
+        """Record something without touching the world, under the lease.
+
+        Args:
+            approve: is shown what is about to be written; raises to prevent it.
+
+        Raises:
+            LeaseError: somebody else is running.
+            StateError: nothing was changed.
+        """
+        return self._manager.edit(
+            propose,
+            self._holder,
+            timeout=self._invocation.lock_timeout,
+            notice=self._tell_who,
+            approve=approve,
+        )
+
+    @property
+    def backend(self) -> StateBackend:
+        """Where the state's bytes are."""
+        return self._manager.backend
+
     # ---- plan
 
     def plan(self) -> Plan:
@@ -256,19 +284,21 @@ class Session:
 
     def _settle(self, state: State) -> Settled:
         from devstream.engine.settle import Settler
-        from devstream.state.children import wait_for_children
 
         return Settler(
             state=state,
             wanted={tool.address for tool in self.tools},
             provider=self.plugins.tool,
-            reads=self._reads,
+            reads=self._late_reads,
             recorder=self._recorder(state),
-            wait_for_children=lambda lineage, op_id: wait_for_children(
-                lineage, op_id, self._invocation.environ
-            ),
+            wait_for_children=self._wait_for_children,
             local=_began_here,
         ).settle()
+
+    def _wait_for_children(self, lineage: str, op_id: str) -> str | None:
+        from devstream.state.children import wait_for_children
+
+        return wait_for_children(lineage, op_id, self._invocation.environ)
 
     def _make_plan(self, settled: Settled, graph: Graph[Any]) -> Plan:
         from devstream.planning.planner import Planner, Wishes
@@ -278,7 +308,7 @@ class Session:
             graph=graph,
             state=settled.state,
             provider=self.plugins.tool,
-            reads=self._reads,
+            reads=self._late_reads,
             secrets=self.secrets,
             wishes=Wishes(refresh=self._invocation.refresh),
             unfinished=settled.unfinished,
@@ -386,7 +416,7 @@ class Session:
 
     @cached_property
     def _children(self) -> Any:
-        from devstream.engine.process import Children
+        from devstream.engine.children import Children
 
         return Children()
 
@@ -415,6 +445,10 @@ class Session:
         )
 
     @cached_property
+    def _late_reads(self) -> LateReads:
+        return LateReads(lambda: self._reads)
+
+    @cached_property
     def _reads(self) -> PoolReads:
         from devstream.engine.reads import PoolReads
 
@@ -429,6 +463,21 @@ class Session:
         from devstream.engine.recording import Recorder
 
         return Recorder(state.hmac_key)
+
+
+class LateReads:
+    """Reads that bring in what they need with the first one: many plans have nothing to read."""
+
+    def __init__(self, reads: Callable[[], Reads]) -> None:
+        self._reads = reads
+
+    def start(self, request: ReadRequest) -> None:
+        """Begin a read."""
+        self._reads().start(request)
+
+    def wait(self) -> tuple[Address, ReadAnswer]:
+        """Wait for the next answer."""
+        return self._reads().wait()
 
 
 def _began_here(begin: Begin) -> bool:

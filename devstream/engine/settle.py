@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from devstream.engine.rebuild import recorded_options
@@ -11,6 +10,7 @@ from devstream.model.plan import Action, Outcome
 from devstream.model.state import End, ToolState
 from devstream.planning.planner import Unfinished
 from devstream.planning.provider import ReadRequest
+from devstream.record import Immutable, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Settled", "Settler"]
 
 
-@dataclass(slots=True)
-class Settled:
+class Settled(Immutable, frozen=True):
     """The state with interrupted operations settled.
 
     Attributes:
@@ -34,8 +33,8 @@ class Settled:
     """
 
     state: State
-    ends: list[End] = field(default_factory=list)
-    unfinished: Unfinished = field(default_factory=Unfinished)
+    ends: tuple[End, ...] = ()
+    unfinished: Unfinished = Unfinished()
 
 
 class Settler:
@@ -172,6 +171,6 @@ class Settler:
             tools.pop(address, None)
         return Settled(
             replace(self._state, tools=tools, open_operations=still_open),
-            ends,
+            tuple(ends),
             Unfinished(self._undecidable, self._retries),
         )

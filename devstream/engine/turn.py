@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from devstream.errors import DevstreamError, Diagnostic
@@ -10,6 +9,7 @@ from devstream.model.plan import Action, Change
 from devstream.planning.compare import compare
 from devstream.planning.decide import Facts, Read, decide
 from devstream.planning.upstream import digest, upstream_outputs
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from devstream.graph.dag import Graph

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from devstream.record import Immutable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
@@ -50,8 +52,7 @@ class Cancellation:
         return self._event.wait(seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Immutable, frozen=True):
     """A call came back with ``value``, or raised ``error``."""
 
     key: Hashable
@@ -59,8 +60,7 @@ class Finished:
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Abandoned:
+class Abandoned(Immutable, frozen=True):
     """A call was told to give up and did not come back; nobody knows what it did."""
 
     key: Hashable

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from devstream.errors import Diagnostic
@@ -24,43 +25,37 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Immutable, frozen=True):
     """Base of all events. ``type`` in NDJSON is the class's name in snake_case."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadStarted(Event):
+class ReadStarted(Event, frozen=True):
     """`read` is called for a tool."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class ReadEnded(Event):
+class ReadEnded(Event, frozen=True):
     """`read` came back, or failed with ``error``."""
 
     address: Address
     error: Diagnostic | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlanReady(Event):
+class PlanReady(Event, frozen=True):
     """The plan is made."""
 
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted(Event):
+class RunStarted(Event, frozen=True):
     """The run begins; ``total`` changes are to be carried out or decided."""
 
     run_id: str
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class OperationStarted(Event):
+class OperationStarted(Event, frozen=True):
     """A hook is called."""
 
     address: Address
@@ -68,8 +63,7 @@ class OperationStarted(Event):
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class OperationLog(Event):
+class OperationLog(Event, frozen=True):
     """A line a plugin logged. ``level`` is debug, info or warning."""
 
     address: Address
@@ -77,22 +71,19 @@ class OperationLog(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class OperationEnded(Event):
+class OperationEnded(Event, frozen=True):
     """A change came to its end, or was skipped."""
 
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
-class Notice(Event):
+class Notice(Event, frozen=True):
     """Something the user should know now: who holds the lease, that an interrupt was seen."""
 
     diagnostic: Diagnostic
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnded(Event):
+class RunEnded(Event, frozen=True):
     """The run is over."""
 
     report: RunReport

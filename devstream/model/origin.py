@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from devstream.errors import Mark
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Origin", "Origins", "NoOrigins"]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Immutable, frozen=True):
     """The place a value was written at, and how it got from there to where it is used.
 
     Attributes:
@@ -37,7 +37,7 @@ class Origins(Protocol):
         """Give the origin of the value at ``path`` (or of its nearest container); None if unknown."""
 
 
-class NoOrigins:
+class NoOrigins(Immutable, frozen=True):
     """For tools that no file describes: those known from the state only, and in tests."""
 
     def at(self, path: Path) -> Origin | None:  # noqa: ARG002 - the protocol's signature

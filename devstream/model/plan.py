@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any
+
+from devstream.record import Immutable, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,8 +77,7 @@ class ReasonCode(StrEnum):
     REQUESTED = "requested"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Immutable, frozen=True):
     """Why, for people and for programs: ``text`` is one short clause, ``paths`` the fields it is about."""
 
     code: ReasonCode
@@ -93,8 +93,7 @@ class FieldSource(StrEnum):
     DRIFT = "drift"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(Immutable, frozen=True):
     """One field that differs.
 
     Attributes:
@@ -123,8 +122,7 @@ ABSENT = Absent.ABSENT
 """A field that is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Immutable, frozen=True):
     """What is to happen to one address, why, and everything needed to do it.
 
     Attributes:
@@ -163,8 +161,7 @@ class Change:
         return owner.app if owner else None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Immutable, frozen=True):
     """All changes in an order in which they can be carried out, NOOP too.
 
     Attributes:
@@ -199,8 +196,7 @@ class Plan:
         return counts
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Immutable, frozen=True):
     """What came of one change.
 
     Attributes:
@@ -219,8 +215,7 @@ class Result:
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(Immutable, frozen=True):
     """What came of a run: one result for each change but NOOP, in the order they ended.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from devstream.record import Immutable, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Traits", "ToolSchema", "AppDefaults", "option"]
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(Immutable, frozen=True):
     """What can be done with one instance of a tool; it may depend on its options.
 
     Attributes:
@@ -28,8 +28,7 @@ class Traits:
     repeatable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AppDefaults:
+class AppDefaults(Immutable, frozen=True):
     """What is known of the app a tool is generated for, handed to `ToolSchema.app_options`.
 
     Attributes:
@@ -47,8 +46,7 @@ class AppDefaults:
     image_repo: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ToolSchema:
+class ToolSchema(Immutable, frozen=True):
     """The answer to `devstream_tool_schema`.
 
     Attributes:
@@ -94,5 +92,11 @@ def option(
     """
     from msgspec import Meta
 
-    flags = {"secret": secret, "immutable": immutable, "record_only": record_only, "argv": argv, "plain": plain}
+    flags = {
+        "secret": secret,
+        "immutable": immutable,
+        "record_only": record_only,
+        "argv": argv,
+        "plain": plain,
+    }
     return Meta(description=doc or None, extra={name: True for name, value in flags.items() if value})

@@ -5,9 +5,10 @@ All of it is immutable; `devstream.state.fold` turns a snapshot and records into
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from devstream.record import Immutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +32,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ToolState:
+class ToolState(Immutable, frozen=True):
     """What is recorded of one tool instance.
 
     Attributes:
@@ -91,8 +91,7 @@ class PutReason(StrEnum):
     EDITED = "edited"
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(Immutable, frozen=True):
     """An operation is about to touch the world; durable before it does.
 
     Attributes:
@@ -114,8 +113,7 @@ class Begin:
     repeatable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Immutable, frozen=True):
     """An operation came to an end; ``tool_state`` is what is recorded from now on, None for nothing."""
 
     op_id: str
@@ -123,8 +121,7 @@ class End:
     tool_state: ToolState | None
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(Immutable, frozen=True):
     """An entry is written without an operation."""
 
     address: Address
@@ -132,24 +129,21 @@ class Put:
     why: PutReason
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Immutable, frozen=True):
     """An entry is forgotten; the thing itself stays as it is."""
 
     address: Address
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Immutable, frozen=True):
     """An entry gets another address."""
 
     source: Address
     target: Address
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Immutable, frozen=True):
     """A run came to its end. ``not_succeeded`` feeds ``--lf``. Times are UTC, ISO 8601 with Z."""
 
     run_id: str
@@ -162,8 +156,7 @@ class RunRecord:
 Record = Begin | End | Put | Drop | Move | RunRecord
 
 
-@dataclass(frozen=True, slots=True)
-class OpenOperation:
+class OpenOperation(Immutable, frozen=True):
     """A `Begin` without its `End`: the outcome is unknown until it is settled.
 
     Attributes:
@@ -174,8 +167,7 @@ class OpenOperation:
     in_progress_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseHolder:
+class LeaseHolder(Immutable, frozen=True):
     """Who holds the lease, for messages and (on shared backends) for telling whether it is over.
 
     Attributes:
@@ -199,8 +191,7 @@ class LeaseHolder:
         return f"{self.who} (pid {self.pid}, `{self.command}`, since {self.since})"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Immutable, frozen=True):
     """Everything recorded, at one serial.
 
     Attributes:

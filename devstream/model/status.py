@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from devstream.record import Immutable, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,7 @@ Outputs: TypeAlias = "Mapping[str, Any]"
 """What other tools may reference, by key; values are JSON or `Secret`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceStatus:
+class ResourceStatus(Immutable, frozen=True):
     """What `create`, `read` and `update` return.
 
     Attributes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.origin import NoOrigins, Origin, Origins
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,7 @@ READ_TIMEOUT = 2 * 60.0
 """Seconds a `read` may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolInstance:
+class ToolInstance(Immutable, frozen=True):
     """One tool to be made real: a plugin's name, an instanceID and options.
 
     Attributes:
@@ -51,7 +50,7 @@ class ToolInstance:
     origin: Origin
     depends_on: tuple[Address, ...] = ()
     after_tools: bool = False
-    origins: Origins = field(default_factory=NoOrigins, compare=False, repr=False)
+    origins: Origins = NoOrigins()
     app: str | None = None
     tags: tuple[str, ...] = ()
     adopt: bool | None = None
@@ -62,8 +61,7 @@ class ToolInstance:
     connection: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StateLocation:
+class StateLocation(Immutable, frozen=True):
     """Which backend holds the state, and its options as written (``config.state``)."""
 
     backend: str
@@ -71,8 +69,7 @@ class StateLocation:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Immutable, frozen=True):
     """The ``config`` section, with its defaults filled in.
 
     Attributes:

@@ -10,8 +10,9 @@ Options are trees of ``dict``, ``list``, ``str``, numbers, booleans and None, wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,8 +123,7 @@ class Secret:
         return Secret, (self.parts,) if not self.is_plain else (self.parts, self._text)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Immutable, frozen=True):
     """``${{ name.id.outputs.path }}``: the value of another tool's output, and an edge to that tool."""
 
     address: Address
@@ -133,15 +133,13 @@ class Reference:
         return f"{self.address}.outputs.{format_path(self.path)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Interpolation:
+class Interpolation(Immutable, frozen=True):
     """Text joined from literal parts, references and secrets; at least one reference is among them."""
 
     parts: tuple[str | Reference | SecretRef, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Immutable, frozen=True):
     """A value that will be known later; `because` says after what, in words for the plan."""
 
     because: str = ""

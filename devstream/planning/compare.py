@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.plan import ABSENT, FieldChange, FieldSource
@@ -25,6 +24,7 @@ from devstream.model.values import (
     map_leaves,
 )
 from devstream.planning.diff import diff, same
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare", "recorded_dependencies"]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Immutable, frozen=True):
     """What differs between the config, the record and the world.
 
     Attributes:

@@ -6,7 +6,6 @@ case folders in ``tests/cases/plan`` hold one example of every row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from devstream.errors import Diagnostic
 from devstream.model.plan import Action, Change, FieldSource, Reason, ReasonCode
 from devstream.model.state import PutReason
 from devstream.model.values import format_path
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from devstream.model.address import Address
@@ -39,8 +39,7 @@ class Read(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Immutable, frozen=True, kw_only=True):
     """Everything the table asks about one tool of the config.
 
     Attributes:

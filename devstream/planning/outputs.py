@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from devstream.errors import OperationError, nearest
 from devstream.model.recorded import is_hidden
 from devstream.model.values import Unknown, format_path
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Known", "OutputBook", "outputs_now", "outputs_before"]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Immutable, frozen=True):
     """The outputs of one tool as they are known now.
 
     Attributes:

@@ -5,7 +5,6 @@ It changes nothing; all it does to the outside world is what the `Reads` handed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from devstream.planning.outputs import Known, OutputBook, outputs_before, output
 from devstream.planning.protection import leave_out_protected
 from devstream.planning.provider import ReadAnswer, ReadRequest
 from devstream.planning.run_graph import run_order
+from devstream.record import Immutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,8 +41,7 @@ _NAMED_BY_BARRIER = 4
 _CHANGES = (Action.CREATE, Action.REPLACE, Action.UPDATE, Action.INTEGRATE, Action.CONDITIONAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Immutable, frozen=True):
     """What the command line asks of a plan.
 
     Attributes:
@@ -54,8 +53,7 @@ class Wishes:
     unprotect: frozenset[Address] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
+class Unfinished(Immutable, frozen=True):
     """Operations that were interrupted and could not be settled by looking.
 
     Attributes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devstream.errors import Diagnostic
 from devstream.model.plan import Action, Reason, ReasonCode
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +37,7 @@ class Provider(Protocol):
         """List the mistakes in the instance's options, as far as they are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
+class ReadRequest(Immutable, frozen=True):
     """Ask `read` about one address.
 
     Attributes:
@@ -51,8 +51,7 @@ class ReadRequest:
     tool: ToolInstance | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadAnswer:
+class ReadAnswer(Immutable, frozen=True):
     """What `read` said: a status, None for "gone", or an error."""
 
     status: ResourceStatus | None

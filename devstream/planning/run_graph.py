@@ -12,13 +12,13 @@ a delete is called early here, and waits for nothing that stays behind the repla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from devstream.graph.dag import CycleError, Graph
 from devstream.model.plan import Action
 from devstream.model.tool import BARRIER
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,8 +60,7 @@ def _with_removal(config: Graph[Any], removal: _Removal) -> Graph[Node]:
     return _without_cycles(after)
 
 
-@dataclass(frozen=True)
-class _Removal:
+class _Removal(Immutable, frozen=True, dict=True):
     """What leaves, and what is recorded of who stands on it."""
 
     changes: Mapping[Address, Change]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec import NODEFAULT
 from msgspec import inspect as types
 
 from devstream.plugins.wording import expected, is_secret, members, unwrap
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,7 @@ REQUIRED = NODEFAULT
 """The default of an option that has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class OptionDoc:
+class OptionDoc(Immutable, frozen=True):
     """One option.
 
     Attributes:

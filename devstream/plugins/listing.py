@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devstream import __version__
 from devstream.plugins.catalogue import Candidate, Catalogue, Level
 from devstream.plugins.discovery import summary_of
 from devstream.plugins.names import BUILTIN_BACKENDS, BUILTIN_SECRET_SOURCES, BUILTIN_TOOLS
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["PluginListing", "list_plugins"]
 
 
-@dataclass(frozen=True, slots=True)
-class PluginListing:
+class PluginListing(Immutable, frozen=True):
     """One plugin that could be used.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from devstream.errors import Diagnostic, Mark, PluginError
 from devstream.plugins.declare import declared_names
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,8 +49,6 @@ def raise_all(errors: Sequence[PluginError]) -> None:
 def with_mark(error: PluginError, mark: Mark | None) -> PluginError:
     """Add the place where the plugin was asked for, unless the error names a place of its own."""
     if mark is not None and error.diagnostic.mark is None:
-        from dataclasses import replace
-
         error.diagnostic = replace(error.diagnostic, mark=mark)
     return error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,13 @@ __all__ = ["diagnostic_lines", "all_lines"]
 AT_MOST = 100
 """So many are printed; machines get all of them by ``-o json``."""
 
-MOST_BYTES = 32 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
+"""Of larger files nothing is quoted; a configuration is never larger."""
 
 _HIDDEN = "(hidden)"
-_SECRET_KEY = re.compile(
-    r"""(?ix) ([\w.-]* (?:passw|passphrase|token|secret|private_?key|api_?key|credential) [\w.-]* ["']? \s* : \s+)
-    (?! ["']? \s* (?: \[\[ | \$\{\{ | env: | \# | $ ) ) [^\s] .* $"""
+_SECRET_KEY = re.compile(  # nothing in it is tried twice: a line may be as long as the file
+    r"""(?ix) ((?:passw|passphrase|token|secret|private_?key|api_?key|credential) [\w.-]{0,99}+ ["']?+ \s*+ : \s++)
+    (?! ["']?+ \s*+ (?: \[\[ | \$\{\{ | env: | \# | $ ) ) [^\s] .* $"""
 )
 
 
@@ -76,27 +78,39 @@ def _source(mark: Mark, look: Look) -> list[tuple[int, str]]:
     if mark.line < 1:
         return []
     path = Path(look.folder, mark.file)
+    first = max(mark.line - 1, 1)
     try:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
             return []
-        lines = (
-            path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        )
-    except OSError:
+        lines = _lines(path, first, mark.line + 1)
+    except (OSError, UnicodeError):
         return []
-    first = max(mark.line - 1, 1)
     return [
-        (number, _SECRET_KEY.sub(rf"\1{_HIDDEN}", lines[number - 1]))
-        for number in range(first, min(mark.line + 1, len(lines)) + 1)
-        if number == mark.line or lines[number - 1].strip()
+        (number, _SECRET_KEY.sub(rf"\1{_HIDDEN}", text))
+        for number, text in enumerate(lines, first)
+        if number == mark.line or text.strip()
     ]
+
+
+def _lines(path: Path, first: int, last: int) -> list[str]:
+    """Read some lines of a file, counted from 1; where it ends with a line break, an empty line follows."""
+    from itertools import islice
+
+    with path.open("rb") as file:
+        is_wide = file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE)
+    with path.open(encoding="utf-16" if is_wide else "utf-8-sig", errors="replace") as file:
+        lines = list(islice(file, first - 1, last))
+    if len(lines) <= last - first and (not lines or lines[-1].endswith("\n")):
+        lines.append("")
+    return [line.rstrip("\n") for line in lines]
 
 
 def _window(text: str, column: int, gutter: int, look: Look) -> tuple[str, int]:
     """Cut a source line to the room there is, around a column; give it with the caret's offset in columns."""
     room = max(look.width - gutter - 6, 8)
-    before = clean(text[: column - 1].replace("\t", "    "))
-    behind = clean(text[column - 1 :].replace("\t", "    "))
+    near = 16 * room  # characters that may turn out to be invisible
+    before = clean(text[max(column - 1 - near, 0) : max(column - 1, 0)].replace("\t", "    "))
+    behind = clean(text[column - 1 :][:near].replace("\t", "    "))
     if display_width(before) > room * 2 // 3:
         before = look.ellipsis + before[-(room // 2) :]
     return fit(before + behind, room, look.ellipsis), display_width(before)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.plan import ABSENT, FieldChange, FieldSource
 from devstream.model.values import format_path
+from devstream.record import Immutable
 from devstream.report.terminal import clean, display_width, fit, one_line
 from devstream.report.values import is_secret, shown
 
@@ -24,8 +24,7 @@ CONTEXT = 2
 """Unchanged lines around each difference of a long text."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldView:
+class FieldView(Immutable, frozen=True):
     """How fields are shown.
 
     Attributes:
@@ -45,8 +44,7 @@ class FieldView:
         return max(self.look.width - self.indent, 16)
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Immutable, frozen=True):
     """One line to be: a path in words, and what it was and will be."""
 
     path: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from devstream.model.plan import Action, ReasonCode
 from devstream.model.state import PutReason
+from devstream.record import Immutable
 from devstream.report.fields import FieldView, field_lines
 from devstream.report.terminal import Look, clean, display_width, fit, one_line, wrap
 from devstream.report.wanted import Wanted
@@ -28,8 +28,7 @@ class Depth(StrEnum):
     FULL = "full"
 
 
-@dataclass(frozen=True, slots=True)
-class PlanView:
+class PlanView(Immutable, frozen=True):
     """How a plan is shown.
 
     Attributes:

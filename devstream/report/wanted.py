@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.plan import ABSENT, Action, FieldChange
 from devstream.model.recorded import comparable, resolve
 from devstream.model.values import Unknown
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

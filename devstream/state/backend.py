@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Head", "StateBackend", "KernelLease"]
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Immutable, frozen=True):
     """The head as it is stored, and the version a swap has to expect. Versions are opaque."""
 
     data: bytes

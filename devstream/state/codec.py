@@ -268,9 +268,9 @@ def _is_unicode(text: str) -> bool:
 
 def holder_to_json(holder: LeaseHolder) -> Plain:
     """Give a lease holder as plain JSON."""
-    return {name: getattr(holder, name) for name in LeaseHolder.__dataclass_fields__}
+    return {name: getattr(holder, name) for name in LeaseHolder.__struct_fields__}
 
 
 def holder_from_json(plain: Mapping[str, Any]) -> LeaseHolder:
     """Read a lease holder; fields of later versions are passed over."""
-    return LeaseHolder(**{name: plain[name] for name in LeaseHolder.__dataclass_fields__ if name in plain})
+    return LeaseHolder(**{name: plain[name] for name in LeaseHolder.__struct_fields__ if name in plain})

@@ -7,10 +7,10 @@ the proposal is carried out under the lease in one swap: a crash leaves the old 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.state import Drop, Move, Record, RunRecord
+from devstream.record import Immutable, field
 from devstream.state.clock import utc_now
 from devstream.state.codec import encode_record
 from devstream.state.fold import Fold
@@ -21,15 +21,14 @@ from devstream.state.reading import Loaded, load, state_of
 if TYPE_CHECKING:
     from devstream.model.address import Address
     from devstream.model.plan import Outcome
-    from devstream.model.state import LeaseHolder, State
+    from devstream.model.state import LeaseHolder, State, ToolState
     from devstream.state.backend import StateBackend
     from devstream.state.swap import Swapper
 
 __all__ = ["Proposal", "Propose", "carry_out", "current", "empty", "on_state"]
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Immutable, frozen=True):
     """What is to be recorded.
 
     Attributes:
@@ -38,6 +37,7 @@ class Proposal:
         keep: blobs to store first: what is replaced and would be lost otherwise.
         unneeded: blobs to delete afterwards.
         rewrites: True where a new head is needed even without records.
+        before: the entries that the records are to be compared with, where they are not the loaded ones.
         facts: what else there is to tell about it, as JSON.
         notes: what the user should know before agreeing.
     """
@@ -47,6 +47,7 @@ class Proposal:
     keep: Mapping[str, bytes] = field(default_factory=dict)
     unneeded: tuple[str, ...] = ()
     rewrites: bool = False
+    before: Mapping[Address, ToolState] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

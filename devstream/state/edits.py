@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from devstream.errors import UsageError, nearest
 from devstream.model.address import Address
 from devstream.model.plan import Action
 from devstream.model.state import Drop, Move, Put, PutReason
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -177,13 +177,15 @@ def settle(state: State, name: str, *, created: bool) -> list[Put | Drop]:
 
 
 def replacement(
-    state: State, tools: Mapping[Address, ToolState], *, dropped: str, why: PutReason = PutReason.EDITED
+    before: Mapping[Address, ToolState], after: Mapping[Address, ToolState], *, dropped: str
 ) -> list[Put | Drop]:
     """Give the records that turn the entries of a state into others. What is open stays open.
 
     Args:
-        dropped: why entries that are not among ``tools`` go.
+        dropped: why entries that are only in ``before`` go.
     """
-    gone = [Drop(address, dropped) for address in state.tools if address not in tools]
-    new = [Put(address, tool, why) for address, tool in tools.items() if state.tools.get(address) != tool]
+    gone = [Drop(address, dropped) for address in before if address not in after]
+    new = [
+        Put(address, tool, PutReason.EDITED) for address, tool in after.items() if before.get(address) != tool
+    ]
     return [*gone, *new]

@@ -6,7 +6,6 @@ open changes nothing, so folding an `End` twice is folding it once; a `Move` and
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devstream.model.recorded import parse_reference, renamed
@@ -21,6 +20,7 @@ from devstream.model.state import (
     RunRecord,
     State,
 )
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from devstream.errors import StateDamagedError, UsageError
+from devstream.record import Immutable, field, replace
 from devstream.state.edits import replacement
 from devstream.state.head import Snapshot
-from devstream.state.reading import Blobs, Overtaken, fold_of, load, state_of
+from devstream.state.reading import Blobs, Overtaken, fold_of, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,8 +26,7 @@ RESTORED = "restored"
 """Why an entry is dropped that an older state did not have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Immutable, frozen=True):
     """A state that there was, and that can be gone back to.
 
     Attributes:
@@ -135,8 +134,7 @@ def going_back(loaded: Loaded, backend: StateBackend, serial: int) -> list[Put |
         raise UsageError(message, code="unknown-serial", suggestion=f"these are: {known}")
     if found[serial].problem:
         raise StateDamagedError(found[serial].problem, suggestion="choose another: `devstream state history`")
-    state = state_of(loaded.document, loaded.fold)
-    return replacement(state, found[serial].tools, dropped=RESTORED)
+    return replacement(loaded.fold.tools, found[serial].tools, dropped=RESTORED)
 
 
 def problems(loaded: Loaded, backend: StateBackend) -> list[str]:
@@ -169,7 +167,9 @@ def _broken(blob: Blob, serial: int, document: HeadDocument, older: int, blobs: 
     if (plain.get("lineage"), plain.get("serial")) != (document.lineage, serial):
         found.append(f"{blob.name} is not the snapshot of serial {serial} of this state")
     if older < len(document.history) and plain.get("previous") != _link(document, older):
-        found.append(f"{blob.name} does not follow {document.history[older].snapshot.name}: the trail is broken")
+        found.append(
+            f"{blob.name} does not follow {document.history[older].snapshot.name}: the trail is broken"
+        )
     return found
 
 

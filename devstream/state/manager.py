@@ -13,11 +13,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devstream.errors import StateConflictError
 from devstream.model.state import State
+from devstream.record import replace
 from devstream.state.clock import utc_now
 from devstream.state.lease import live_holder, take_lease
 from devstream.state.reading import load, state_of
@@ -98,7 +98,7 @@ class StateManager:
             if self._stands_at(loaded.version):
                 return state
 
-    def _stands_at(self, version: str) -> bool:
+    def _stands_at(self, version: str | None) -> bool:
         """Tell whether the head is still the same: else the run that had the lease has ended what it began."""
         head = self._backend.read_head()
         return head is not None and head.version == version

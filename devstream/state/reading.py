@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from devstream.errors import StateDamagedError, StateError
+from devstream.errors import StateConflictError, StateDamagedError, StateError
 from devstream.model.address import Address
 from devstream.model.state import OpenOperation, State
 from devstream.state.backend import KernelLease
@@ -51,8 +51,11 @@ class Loaded(NamedTuple):
     fold: Fold
 
 
-class Overtaken(Exception):
+class Overtaken(StateConflictError):
     """A blob is missing, and the head has moved on."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"the state {location} was changed while it was being read", suggestion="try again")
 
 
 def load(backend: StateBackend) -> Loaded | None:
@@ -125,8 +128,8 @@ def decode_head(
     return document
 
 
-def document_of(data: bytes, location: str) -> HeadDocument:
-    """Read a head whose seal somebody else has looked at.
+def document_of(data: bytes, location: str, but: str = "is sealed, but it is not one") -> HeadDocument:
+    """Read a head whose seal somebody else has looked at; ``but`` says what is the matter with one that is none.
 
     Raises:
         StateDamagedError, StateForeignError: its members are not those of a head.
@@ -136,7 +139,7 @@ def document_of(data: bytes, location: str) -> HeadDocument:
         document = msgspec.convert(plain, HeadDocument)
         bytes.fromhex(document.hmac_key)
     except (msgspec.MsgspecError, AttributeError, ValueError) as error:
-        raise StateDamagedError(f"the state {location} is sealed, but it is not one: {error}") from error
+        raise StateDamagedError(f"the state {location} {but}: {error}") from error
     return document
 
 
@@ -161,7 +164,7 @@ class Blobs:
         """
         data = self._backend.get_blob(blob.name)
         if data is None:
-            self._missing(blob)
+            self._refuse_overtaken()
         if data is None or digest(data) != blob.sha256:
             what = "is missing" if data is None else "is not what was written (its digest differs)"
             raise StateDamagedError(
@@ -172,11 +175,11 @@ class Blobs:
         plain: dict[str, Any] = msgspec.json.decode(data)
         return migrate(plain, where)
 
-    def _missing(self, blob: Blob) -> None:
+    def _refuse_overtaken(self) -> None:
         """Start over where the head has moved on."""
         now = self._backend.read_head()
         if (now.version if now else None) != self._version:
-            raise Overtaken(blob.name)
+            raise Overtaken(self.location)
 
 
 def folded(document: HeadDocument, blobs: Blobs) -> Fold:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from devstream.errors import DevstreamError
 from devstream.model.state import RunRecord
+from devstream.record import replace
 from devstream.state.codec import encode_record
 from devstream.state.journal import Encoded
 from devstream.state.rescue import rescue_path, write_rescue

@@ -279,7 +279,10 @@ class Project:
 
     def config(self, config: str | Mapping[str, Any]) -> None:
         """Write ``devstream.yaml``, from YAML text or from data."""
-        self.write("devstream.yaml", config if isinstance(config, str) else json.dumps(config, indent=1, ensure_ascii=False))
+        self.write(
+            "devstream.yaml",
+            config if isinstance(config, str) else json.dumps(config, indent=1, ensure_ascii=False),
+        )
 
     def tools(self, *tools: Mapping[str, Any]) -> None:
         """Write a ``devstream.yaml`` of these tools and nothing else."""

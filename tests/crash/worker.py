@@ -13,7 +13,6 @@ import queue
 import signal
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from devstream.builtin.local import Files, LocalBackend
 from devstream.model.address import Address
 from devstream.model.plan import Action, Outcome
 from devstream.model.state import Begin, End, RunRecord, ToolState
+from devstream.record import replace
 from devstream.state.holder import this_process
 from devstream.state.manager import StateManager
 

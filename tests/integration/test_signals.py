@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -96,7 +97,7 @@ class Running:
     """``devstream run`` in a process of its own."""
 
     def __init__(self, project: Project) -> None:
-        self._folder = project.folder
+        self._arrived = os.open(project.folder / "arrived", os.O_RDWR)  # so that no writer waits for us
         self.process = subprocess.Popen(
             [sys.executable, "-m", "devstream", "run", "--yes"],
             cwd=project.folder,
@@ -109,7 +110,11 @@ class Running:
 
     def wait_until_inside(self) -> str:
         """Wait until a hook says that it is at work."""
-        return (self._folder / "arrived").read_text().strip()
+        ended = os.pidfd_open(self.process.pid)
+        ready, _, _ = select.select([self._arrived, ended], [], [], 60)
+        os.close(ended)
+        assert self._arrived in ready, self.process.communicate()[1]
+        return os.read(self._arrived, 100).decode().strip()
 
     def wait_until_it_says(self, words: str) -> None:
         assert self.process.stderr is not None
@@ -117,6 +122,11 @@ class Running:
             line = self.process.stderr.readline()
             assert line, self.said
             self.said += line
+
+    def close(self) -> None:
+        os.close(self._arrived)
+        self.process.kill()
+        self.process.communicate()
 
     def end(self, *signals: signal.Signals) -> int:
         for number in signals:
@@ -139,8 +149,7 @@ def start(project: Project) -> Iterator[type[Running]]:
     os.mkfifo(project.folder / "arrived")
     yield Started
     for running in started:
-        running.process.kill()
-        running.process.communicate()
+        running.close()
 
 
 def is_free(project: Project) -> bool:
@@ -199,8 +208,6 @@ def child_of(project: Project) -> int:
 
 
 def has_ended(pidfd: int) -> bool:
-    import select
-
     ended, _, _ = select.select([pidfd], [], [], 15)
     os.close(pidfd)
     return bool(ended)

@@ -18,13 +18,14 @@ LEVELS: list[tuple[str, ...]] = [
     ("graph", "hookspecs", "context"),
     ("model",),
     ("errors",),
+    ("record",),
 ]
 LEVEL_OF = {name: number for number, names in enumerate(LEVELS) for name in names}
 
 # the one door of each third-party library
 DOORS: dict[str, tuple[str, ...]] = {
     "pluggy": ("devstream/hookspecs.py", "devstream/plugins/"),
-    "yaml": ("devstream/config/", "devstream/state/recognise.py", "contrib_plugins/"),
+    "yaml": ("devstream/config/", "devstream/state/dtm.py", "contrib_plugins/"),
     "jinja2": ("devstream/config/", "devstream/builtin/file.py", "contrib_plugins/"),
     "tabulate": ("devstream/report/tables.py",),
     "rich": ("devstream/report/live.py",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -35,16 +36,21 @@ def killed(request: pytest.FixtureRequest, project: Project) -> Iterator[Project
     project.tools(block("command.a", {"create": create, "read": READ, "update": ["true"]}))
     for name in ("started", "go", "never"):
         os.mkfifo(project.folder / name)
+    started = os.open(project.folder / "started", os.O_RDWR)
     run = subprocess.Popen(
         [sys.executable, "-m", "devstream", "run", "--yes"],
         cwd=project.folder,
         env=project.environ,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
-    (project.folder / "started").read_text()
+    ended = os.pidfd_open(run.pid)
+    ready, _, _ = select.select([started, ended], [], [], 60)
+    assert started in ready, run.communicate()[1]
+    os.close(ended)
+    os.close(started)
     run.kill()
-    run.wait()
+    run.communicate()
     if "never" in create[-1]:
         (project.folder / "never").write_text("enough\n")
     yield project

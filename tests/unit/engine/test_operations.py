@@ -8,8 +8,8 @@ import pytest
 
 from devstream.api import CredentialsError, OperationCancelled, RetryableError
 from devstream.engine import operations as operations_module
+from devstream.engine.children import Children
 from devstream.engine.operations import Hook, OperationRequest, Operations
-from devstream.engine.process import Children
 from devstream.engine.workers import Cancellation
 from devstream.model.address import Address
 from devstream.model.redact import Redactor

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devstream.engine import process as process_module
-from devstream.engine.process import Children, Command, base_environment, run_command
+from devstream.engine.children import Children
+from devstream.engine.process import Command, base_environment, run_command
 from devstream.engine.workers import Cancellation
 from devstream.errors import OperationCancelled, OperationError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from hypothesis import assume, given
@@ -25,19 +25,34 @@ from devstream.planning.planner import Unfinished, Wishes
 from devstream.planning.provider import ReadAnswer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.planning.conftest import FakePlugin, World
 
+T = TypeVar("T")
 KINDS = ("alpha", "beta", "gamma")
 ADDRESSES = [Address(*pair) for pair in product(KINDS, ("a", "b", "c"))]
 NAMES = [*(str(address) for address in ADDRESSES), BARRIER, "unheard.of"]
 
-traits = st.builds(Traits, *[st.booleans()] * 5)
-statuses = st.builds(
+
+def made(
+    kind: Callable[..., T], *positional: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]
+) -> st.SearchStrategy[T]:
+    """Draw values of a class, with nothing guessed from its annotations: they name what only type checkers import."""
+
+    def build(*args: Any, **fields: Any) -> T:
+        return kind(*args, **fields)
+
+    return st.builds(build, *positional, **named)
+
+
+traits = made(Traits, *[st.booleans()] * 5)
+statuses = made(
     ResourceStatus,
     st.fixed_dictionaries({}, optional={"size": st.integers(1, 2)}),
     st.none() | st.fixed_dictionaries({}, optional={"out": st.sampled_from(["x", "y"])}),
 )
-answers = st.builds(ReadAnswer, st.none() | statuses) | st.builds(
+answers = made(ReadAnswer, st.none() | statuses) | made(
     ReadAnswer, st.none(), st.just(Diagnostic("away", "read"))
 )
 
@@ -70,7 +85,7 @@ def configs(draw: st.DrawFn) -> list[ToolInstance]:
 
 
 def entries(address: Address) -> st.SearchStrategy[ToolState]:
-    return st.builds(
+    return made(
         ToolState,
         st.just(address),
         options=st.fixed_dictionaries({"x": st.integers(1, 2)}),
@@ -220,9 +235,9 @@ def test_records_that_contradict_each_other_still_have_an_order(
     assert len(plan.changes) == len({change.address for change in plan.changes})
 
 
-facts = st.builds(
+facts = made(
     Facts,
-    tool=st.builds(
+    tool=made(
         ToolInstance,
         st.just(ADDRESSES[0]),
         st.just({}),
@@ -235,7 +250,7 @@ facts = st.builds(
     read=st.sampled_from(Read),
     error=st.just(Diagnostic("away", "read")),
     fields=st.lists(
-        st.builds(
+        made(
             FieldChange,
             st.just(("x",)),
             st.just(1),
@@ -284,7 +299,7 @@ def test_a_removal_deletes_only_what_is_ours_and_can_be_deleted(
 
 
 def _with(entry: ToolState, **fields: Any) -> ToolState:
-    from dataclasses import replace
+    from devstream.record import replace
 
     return replace(entry, **fields)
 

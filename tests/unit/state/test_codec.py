@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -35,6 +35,19 @@ from devstream.state.codec import (
     tool_to_json,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def made(kind: Callable[..., Any], *positional: Any, **named: Any) -> st.SearchStrategy[Any]:
+    """Build with any callable; hypothesis would evaluate annotations that only type checkers import."""
+
+    def build(*words: Any, **fields: Any) -> Any:
+        return kind(*words, **fields)
+
+    return st.builds(build, *positional, **named)
+
+
 A = Address("helm-installer", "argocd.eu")
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
 leaves = st.one_of(
@@ -51,7 +64,7 @@ values = st.recursive(
 )
 mappings = st.dictionaries(texts, values, max_size=3)
 names = st.lists(texts, max_size=3).map(tuple)
-tools = st.builds(
+tools = made(
     ToolState,
     address=st.just(A),
     options=mappings,
@@ -80,7 +93,7 @@ tools = st.builds(
     extra=st.dictionaries(st.sampled_from(["later", "newer"]), values, max_size=2),
 )
 records: st.SearchStrategy[Record] = st.one_of(
-    st.builds(
+    made(
         Begin,
         op_id=texts,
         attempt=st.integers(1, 9),
@@ -92,11 +105,11 @@ records: st.SearchStrategy[Record] = st.one_of(
         boot_id=texts,
         repeatable=st.booleans(),
     ),
-    st.builds(End, op_id=texts, outcome=st.sampled_from(Outcome), tool_state=st.none() | tools),
-    st.builds(Put, address=st.just(A), tool_state=tools, why=st.sampled_from(PutReason)),
-    st.builds(Drop, address=st.just(A), why=texts),
-    st.builds(Move, source=st.just(A), target=st.just(Address("noop", "b"))),
-    st.builds(
+    made(End, op_id=texts, outcome=st.sampled_from(Outcome), tool_state=st.none() | tools),
+    made(Put, address=st.just(A), tool_state=tools, why=st.sampled_from(PutReason)),
+    made(Drop, address=st.just(A), why=texts),
+    made(Move, source=st.just(A), target=st.just(Address("noop", "b"))),
+    made(
         RunRecord,
         run_id=texts,
         command=texts,

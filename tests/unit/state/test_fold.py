@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,21 @@ from hypothesis import strategies as st
 from devstream.model.address import Address
 from devstream.model.plan import Action, Outcome
 from devstream.model.state import Begin, Drop, End, Move, Put, PutReason, Record, RunRecord, State, ToolState
+from devstream.record import replace
 from devstream.state.fold import Fold, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def made(kind: Callable[..., Any], *positional: Any, **named: Any) -> st.SearchStrategy[Any]:
+    """Build with any callable; hypothesis would evaluate annotations that only type checkers import."""
+
+    def build(*words: Any, **fields: Any) -> Any:
+        return kind(*words, **fields)
+
+    return st.builds(build, *positional, **named)
+
 
 A, B, C = (Address("noop", name) for name in "abc")
 addresses = st.sampled_from([A, B, C])
@@ -38,16 +52,16 @@ entries = st.builds(
     entry, addresses, st.integers(0, 3), st.lists(addresses.map(str), max_size=2, unique=True).map(tuple)
 )
 puts = st.builds(lambda tool, why: Put(tool.address, tool, why), entries, st.sampled_from(PutReason))
-begins = st.builds(begin, addresses, op_ids, st.integers(1, 2))
-moves = st.builds(Move, addresses, addresses)
+begins = made(begin, addresses, op_ids, st.integers(1, 2))
+moves = made(Move, addresses, addresses)
 records: st.SearchStrategy[Record] = st.one_of(
     begins,
-    st.builds(end, op_ids, st.none()),
-    st.builds(end, op_ids, entries),
+    made(end, op_ids, st.none()),
+    made(end, op_ids, entries),
     puts,
-    st.builds(Drop, addresses, st.sampled_from(["removed", "settled"])),
+    made(Drop, addresses, st.sampled_from(["removed", "settled"])),
     moves,
-    st.builds(run, st.sampled_from(["r1", "r2"])),
+    made(run, st.sampled_from(["r1", "r2"])),
 )
 many = st.lists(records, max_size=12)
 
