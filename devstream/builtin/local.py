@@ -68,7 +68,10 @@ def make_local(options: Mapping[str, Any], folder: Path) -> LocalBackend:
     if not isinstance(name, str) or not name or "\0" in name:
         message = f"stateFile is {name!r}: it has to be a path"
         raise DevstreamError(message, code="wrong-type", suggestion="stateFile: devstream.state")
-    return LocalBackend(folder / name)
+    try:
+        return LocalBackend(folder / name)
+    except (OSError, RuntimeError) as error:  # RuntimeError before Python 3.13
+        raise StateUnreachableError(f"cannot read {folder / name}: a circle of symbolic links") from error
 
 
 class Files:
@@ -305,7 +308,8 @@ class LocalBackend:
         prefix = path.name + ".tmp-" if path == self._path else "tmp-"
         temporary = path.with_name(f"{prefix}{os.getpid()}-{os.urandom(4).hex()}")
         try:
-            self._write(temporary, data)
+            with self._explained(path, "write"):
+                self._write(temporary, data)
             self._put_in_place(temporary, path)
         except BaseException:
             with suppress(OSError):
@@ -324,15 +328,14 @@ class LocalBackend:
             ) from error
 
     def _write(self, path: Path, data: bytes) -> None:
-        with self._explained(path, "write"):
-            descriptor = self._files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-            try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[self._files.write(descriptor, rest) :]
-                self._files.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        descriptor = self._files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._files.write(descriptor, rest) :]
+            self._files.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _put_in_place(self, temporary: Path, path: Path) -> None:
         with self._explained(path, "write"):
@@ -363,7 +366,8 @@ def _explain(error: OSError, path: Path, doing: str) -> DevstreamError:
     if doing == "write" and error.errno in _FULL:
         return SwapRefused(what, Refusal.TOO_LARGE, suggestion="make room on that disk")
     if doing != "read" and error.errno in _FORBIDDEN:
-        hint = "give this user the right to write there, or name another place with stateFile"
+        first = "" if error.errno == errno.EROFS else "give this user the right to write there, or "
+        hint = f"{first}name another place with stateFile"
         return SwapRefused(what, Refusal.FORBIDDEN, suggestion=hint)
     hint = "stateFile names a file, not a folder" if error.errno == errno.EISDIR else ""
     return StateUnreachableError(what, suggestion=hint)

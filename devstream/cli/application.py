@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -137,6 +138,10 @@ class Application:
     def begin(self, command: str) -> None:
         """Name the command that is carried out, choose how progress is shown, and say what the options ask for."""
         self.command = command
+        if (
+            sys.stdout is self._streams[0]
+        ):  # only results go there: what plugins print must not come between them
+            sys.stdout = self._streams[1]
         self.reporter = self._new_reporter()
         found, self.diagnostics = self.diagnostics, []
         self.warn(found)

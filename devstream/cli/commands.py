@@ -19,6 +19,7 @@ ENTRIES = {
         "devstream.cli.validate:validate", "Check the configuration, without looking at the world."
     ),
     "show": Entry("devstream.cli.show:show", "Show the configuration, the graph, the state or its outputs."),
+    "state": Entry("devstream.cli.state:state", "Look at the recorded state, and mend it."),
     "list": Entry("devstream.cli.listing:listing", "List the plugins there are."),
     "version": Entry("devstream.cli.version:version", "Print the version."),
 }

@@ -55,6 +55,7 @@ def _as_typed(name: str) -> str:
 
 def main(app: Application) -> int:
     """Carry out the command line of ``app`` and give the exit code; never raises."""
+    before = sys.stdout
     try:
         answer = _invoke(app)
         return int(app.answer(answer)) if isinstance(answer, Answer) else int(ExitCode.OK)
@@ -67,9 +68,12 @@ def main(app: Application) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _interrupted(app)
     except BrokenPipeError:
-        return _nobody_reads()
+        app.out.leave()  # whoever read our output has gone, `head` for example
+        return int(ExitCode.OK)
     except Exception as error:  # noqa: BLE001 - the last place where a defect can be caught
         return _crash(app, error)
+    finally:
+        sys.stdout = before
 
 
 def _invoke(app: Application) -> Any:
@@ -119,15 +123,6 @@ def _asked_format(argv: Sequence[str]) -> Format | None:
 def _interrupted(app: Application) -> int:
     error = UsageError("interrupted", code="interrupted")
     return int(app.fail(error.diagnostics, ExitCode.INTERRUPTED))
-
-
-def _nobody_reads() -> int:
-    """End quietly: whoever read our output has gone, `head` for example."""
-    with suppress(OSError, ValueError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)
-    return int(ExitCode.OK)
 
 
 def _crash(app: Application, error: Exception) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from devstream.model.plan import Plan
     from devstream.report.streams import Output
 
-__all__ = ["confirm", "needs_answer"]
+__all__ = ["agree", "confirm", "needs_answer"]
 
 _QUIET = (Action.NOOP, Action.ERROR)
 
@@ -33,14 +33,29 @@ def confirm(plan: Plan, stdin: TextIO, err: Output, *, no_input: bool = False) -
     Raises:
         DeclinedError: there is no terminal to ask on.
     """
-    if no_input or not stdin.isatty() or not err.isatty():
-        message = "nobody agreed to the plan, and there is no terminal to ask on"
-        raise DeclinedError(message, code="no-terminal", suggestion="look at the plan, then add --yes (-y)")
+    _require_terminal(stdin, err, "to the plan", "look at the plan, then add --yes (-y)", no_input=no_input)
     doomed = delete_lines(plan, err.look)
     if doomed:
         err.lines([err.look.paint("bold", "This destroys:"), *doomed])
         return _ask('Go on? Only "yes" in full counts: ', stdin, err) == "yes"
     return _ask("Go on? [y/N] ", stdin, err) in ("y", "yes")
+
+
+def agree(stdin: TextIO, err: Output, *, no_input: bool = False) -> bool:
+    """Ask whether to record something that touches nothing but the state.
+
+    Raises:
+        DeclinedError: there is no terminal to ask on.
+    """
+    hint = "look at it with --dry-run, then add --yes (-y)"
+    _require_terminal(stdin, err, "to this", hint, no_input=no_input)
+    return _ask("Go on? [y/N] ", stdin, err) in ("y", "yes")
+
+
+def _require_terminal(stdin: TextIO, err: Output, what: str, suggestion: str, *, no_input: bool) -> None:
+    if no_input or not stdin.isatty() or not err.isatty():
+        message = f"nobody agreed {what}, and there is no terminal to ask on"
+        raise DeclinedError(message, code="no-terminal", suggestion=suggestion)
 
 
 def _ask(question: str, stdin: TextIO, err: Output) -> str:

@@ -132,11 +132,11 @@ class Block:
             f'{self.what} has no key "{key}"', "unknown-key", self.key_place(key), suggestion=hint
         )
 
-    def required(self, key: str) -> str:
+    def required(self, key: str, hint: str = "") -> str:
         """Give a text that must be there; the empty text where it is not, which is noted."""
         value = self.values.get(key)
         if value is None or value == "":
-            self.problems.error(f'{self.what} has no "{key}"', "missing-key", self.mark)
+            self.problems.error(f'{self.what} has no "{key}"', "missing-key", self.mark, suggestion=hint)
             return ""
         return self.text(key) or ""
 

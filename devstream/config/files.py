@@ -16,6 +16,7 @@ __all__ = ["DEFAULT_NAMES", "ConfigFiles", "find_config", "display_name"]
 DEFAULT_NAMES = ("devstream.yaml", "devstream.yml", "devstream.d", "config.yaml")
 """What is looked for in the current folder, in this order, where no path is given."""
 
+MOST_NAMES = 5
 SUFFIXES = (".yaml", ".yml")
 SKIPPED_FOLDERS = (".state.d", ".git")
 
@@ -82,8 +83,17 @@ def _default(cwd: Path) -> Path:
     raise ConfigError(
         f"there is no configuration here: looked for {', '.join(DEFAULT_NAMES)}",
         code="no-config",
-        suggestion="name one with -f FILE",
+        suggestion=_names_here(cwd) or "name one with -f FILE",
     )
+
+
+def _names_here(cwd: Path) -> str:
+    """Propose the YAML files of a folder; where there are many, nobody can tell which is meant."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(cwd) if _is_config_name(entry.name))
+    except OSError:
+        return ""
+    return f"name one with -f: {', '.join(names)}" if 0 < len(names) <= MOST_NAMES else ""
 
 
 def _shown(path: Path, cwd: Path) -> str:

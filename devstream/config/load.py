@@ -14,7 +14,7 @@ from devstream.config.settings import read_settings
 from devstream.config.source import parse, read_source
 from devstream.config.tools import read_tools
 from devstream.config.variables import global_variables, variable_values
-from devstream.errors import ConfigError
+from devstream.errors import ConfigError, Mark
 from devstream.record import Immutable, field
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class _Loader:
         self._problems = Problems(_getter(inputs.env), offline=inputs.offline)
         self._sources: list[Source] = []
         self._loose: list[LooseReference] = []
+        self._is_incomplete = False
 
     def load(self) -> Config:
         found = find_config(self._inputs.path, self._inputs.cwd)
@@ -88,7 +89,8 @@ class _Loader:
         self._add_old_files(sections, found)
         self._check_content(sections)
         more = self._documents(self._inputs.cwd / path for path in self._inputs.var_files)
-        self._raise_any()
+        if self._is_incomplete or sections.lacks_variables:
+            self._raise_any()  # what would be found from here on may be no mistake at all
         variables = self._variables(sections, more)
         config = self._read(sections, found, variables)
         self._problems.errors += variables.scope.errors
@@ -105,6 +107,7 @@ class _Loader:
                 parsed = parse(source)
             except ConfigError as error:
                 self._problems.errors += error.diagnostics
+                self._is_incomplete = True
                 continue
             documents += parsed.documents
             self._problems.warnings += parsed.warnings
@@ -128,10 +131,12 @@ class _Loader:
     def _check_content(self, sections: Sections) -> None:
         """Note that nothing is configured: an empty file must not read as "remove everything"."""
         if sections.is_empty and not self._problems.errors:
+            names = [source.name for source in self._sources]
             self._problems.error(
                 "the configuration has no tools and no apps",
                 "nothing-configured",
-                None,
+                Mark(names[0], 1, 1) if len(names) == 1 else None,
+                detail="" if len(names) == 1 else f"it is made of {', '.join(names)}",
                 suggestion="write tools: [] to say that there are none",
             )
 

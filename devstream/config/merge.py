@@ -46,6 +46,7 @@ class Sections:
         config: the mapping under ``config``; None where no file has it.
         variables: per name the ``vars`` mapping that holds it.
         is_empty: True where no file has ``tools`` or ``apps`` at all.
+        lacks_variables: True where ``vars`` is misspelt or no mapping, so that names seem unknown that are not.
     """
 
     config: Map | None = None
@@ -55,6 +56,7 @@ class Sections:
     apps: list[Item] = field(default_factory=list)
     templates: list[Item] = field(default_factory=list)
     is_empty: bool = True
+    lacks_variables: bool = False
 
     def add_variables(self, variables: Map, problems: Problems) -> None:
         """Add the variables of one mapping; a variable that is there already is a mistake."""
@@ -85,7 +87,7 @@ def add_document(sections: Sections, document: Map, problems: Problems) -> None:
         sections.is_empty = False
     for key, value in document.items():
         if key not in SECTIONS:
-            _unknown_section(document, key, problems)
+            _unknown_section(sections, document, key, problems)
         elif key == "config":
             _add_config(sections, document, problems)
         elif value is None:
@@ -96,10 +98,12 @@ def add_document(sections: Sections, document: Map, problems: Problems) -> None:
             lists[key] += (Item(value, index) for index in range(len(value)))
         else:
             wanted = "a mapping" if key == "vars" else "a list"
+            sections.lacks_variables |= key == "vars"
             problems.error(f'the section "{key}" must be {wanted}', "wrong-type", mark_of(document, key))
 
 
-def _unknown_section(document: Map, key: str, problems: Problems) -> None:
+def _unknown_section(sections: Sections, document: Map, key: str, problems: Problems) -> None:
+    sections.lacks_variables |= bool(nearest(key, ["vars"]))
     problems.error(
         f'there is no section "{key}"',
         "unknown-section",

@@ -38,7 +38,8 @@ def tool_name(block: Block, key: str = "name") -> str:
 
 def instance_id(block: Block, key: str = "instanceID") -> str:
     """Give an instanceID that must be there; the empty text where it is not usable (which is noted)."""
-    name = block.required(key)
+    hint = "add instanceID: default, or another name that tells it from its like"
+    name = block.required(key, hint if key == "instanceID" else "")
     if name and not is_instance_id(name):
         value = block.values.get(key)
         block.problems.error(

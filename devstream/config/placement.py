@@ -122,7 +122,7 @@ def with_defaults(
         filled = schema.app_options(defaults, options)
     except DevstreamError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(use, app, f"{type(error).__name__}: {error}") from error
     if not isinstance(filled, dict):
         raise _failed(use, app, f"it gave {type(filled).__name__}, not a dict")

@@ -22,6 +22,9 @@ __all__ = ["Workers", "Cancellation", "Finished", "Abandoned"]
 ABANDON_AFTER = 15.0
 """Seconds a cancelled call gets to come back: time for its children to be ended (see process.py), and some."""
 
+_LOOK_EVERY = 0.2
+"""Seconds between two looks at whether there was a signal."""
+
 
 class Cancellation:
     """Tells one call that it should give up.
@@ -121,7 +124,7 @@ class Workers:
         """Wait for the next message: `Finished`, `Abandoned`, or what was posted."""
         while True:
             try:
-                message = self._inbox.get(timeout=self._next_deadline())
+                message = self._inbox.get(timeout=self._until_next_look())
             except Empty:
                 abandoned = self._check_deadlines()
                 if abandoned is not None:
@@ -133,10 +136,16 @@ class Workers:
                 del self._calls[message.key]
             return message
 
-    def _next_deadline(self) -> float | None:
+    def _until_next_look(self) -> float:
+        """Give the seconds to wait: to the next deadline, but never long.
+
+        A signal that arrives just before the main thread falls asleep does not wake it: its handler runs at
+        the next look.
+        """
         if not self._calls:
-            return None
-        return max(0.0, min(call.deadline for call in self._calls.values()) - time.monotonic())
+            return _LOOK_EVERY
+        next_deadline = min(call.deadline for call in self._calls.values())
+        return min(max(0.0, next_deadline - time.monotonic()), _LOOK_EVERY)
 
     def _check_deadlines(self) -> Abandoned | None:
         now = time.monotonic()

@@ -13,7 +13,7 @@ from devstream.errors import Diagnostic
 from devstream.model.plan import Action, Change, FieldSource, Reason, ReasonCode
 from devstream.model.state import PutReason
 from devstream.model.values import format_path
-from devstream.record import Immutable
+from devstream.record import Immutable, replace
 
 if TYPE_CHECKING:
     from devstream.model.address import Address
@@ -88,9 +88,11 @@ def decide(facts: Facts) -> Change:
         return _decide_new(facts)
     if facts.read is Read.NOT_CALLABLE:
         return _conditional(facts, facts.unknown_after)
-    if facts.recorded.tainted:
-        return _decide_tainted(facts, facts.recorded)
-    return _decide_recorded(facts)
+    recorded = facts.recorded
+    change = _decide_tainted(facts, recorded) if recorded.tainted else _decide_recorded(facts)
+    if change.action is Action.REPLACE and recorded.adopted and not facts.tool.allow_delete:
+        return replace(change, action=Action.ERROR, error=_not_ours_to_replace(facts))
+    return change
 
 
 def _decide_new(facts: Facts) -> Change:
@@ -247,6 +249,16 @@ def _error(facts: Facts, code: ReasonCode, error: Diagnostic) -> Change:
         recorded=facts.recorded,
         observed=facts.observed,
         error=error,
+    )
+
+
+def _not_ours_to_replace(facts: Facts) -> Diagnostic:
+    return Diagnostic(
+        "would have to be replaced, but it was there before us and is not deleted",
+        "adopted",
+        mark=facts.tool.origin.mark,
+        address=str(facts.address),
+        suggestion="`allowDelete: true` allows it",
     )
 
 

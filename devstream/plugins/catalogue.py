@@ -153,11 +153,7 @@ class Catalogue:
         first = min(candidates, key=lambda candidate: candidate.level)
         for other in candidates:
             if other.level == first.level and not other.is_same(first):
-                raise PluginError(
-                    f'two plugins provide "{first.name}": {first.place}; and {other.place}',
-                    code="plugin-twice",
-                    suggestion=f"block one of them, with `-p no:{other.distribution}` for example",
-                )
+                raise _twice(first, other)
         return first
 
     def _look_harder(self) -> None:
@@ -181,6 +177,14 @@ class Catalogue:
             install = f"pip install {likely_distribution(name)}"
             hint = f"{near} If not: {install}" if near else install
         return PluginError(summary, code="plugin-missing", mark=mark, suggestion=hint)
+
+
+def _twice(first: Candidate, other: Candidate) -> PluginError:
+    hint = f"block one of them, with `-p no:{other.distribution}` for example"
+    if first.distribution == other.distribution:  # to block it would block both
+        hint = "give one of them another name"
+    message = f'two plugins provide "{first.name}": {first.place}; and {other.place}'
+    return PluginError(message, code="plugin-twice", suggestion=hint)
 
 
 def _builtin(name: str) -> Candidate:

@@ -68,8 +68,10 @@ def import_object(value: str, what: str) -> object:
         found: object = _import(name)
         for attribute in attributes.split(".") if attributes else ():
             found = getattr(found, attribute)
-    except (Exception, SystemExit) as error:
-        raise _does_not_load(what, error, name) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise _does_not_load(what, error) from error
     return found
 
 
@@ -97,15 +99,17 @@ def import_file(path: Path, what: str) -> ModuleType:
     try:
         code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102 - running the user's own plugin file is the purpose
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[name]
-        raise _does_not_load(what, error, name, _line_in(path, error)) from error
+        raise _does_not_load(what, error, _line_in(path, error)) from error
     return module
 
 
-def _does_not_load(what: str, error: BaseException, module: str, mark: Mark | None = None) -> PluginError:
+def _does_not_load(what: str, error: BaseException, mark: Mark | None = None) -> PluginError:
     hint = ""
-    if isinstance(error, ModuleNotFoundError) and error.name and not module.startswith(error.name):
+    if isinstance(error, ModuleNotFoundError) and error.name:
         hint = f"install what provides the module {error.name} into the same environment"
     return PluginError(
         f"{what} does not load: {type(error).__name__}: {error}",
@@ -158,8 +162,10 @@ def instantiate(declared: type, what: str) -> object:
     """
     try:
         return declared()
-    except Exception as error:
-        raise _does_not_load(f"{what} ({declared.__qualname__}())", error, declared.__module__) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise _does_not_load(f"{what} ({declared.__qualname__}())", error) from error
 
 
 def _declared_in(module: ModuleType, name: str) -> type | None:

@@ -275,7 +275,13 @@ class PluginManager:
         for plugin, call in self._relay.callers(kind.hook):
             if plugin in plugins:
                 registry.provider = plugin.name
-                call(registry=registry)
+                try:
+                    call(registry=registry)
+                except PluginError:
+                    raise
+                except (Exception, SystemExit) as error:
+                    message = f"{plugin.name} fails in {kind.hook}: {type(error).__name__}: {error}"
+                    raise PluginError(message, code="plugin-contract") from error
         return registry
 
     def _builtin(self, kind: _Kind, name: str) -> Candidate | None:

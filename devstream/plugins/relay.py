@@ -175,10 +175,34 @@ def _invalid(plugin: Plugin, error: pluggy.PluginValidationError) -> PluginError
     if unknown:
         message = f'{plugin.name} implements the hook "{unknown[0]}", which does not exist'
         return PluginError(message, code="unknown-hook", suggestion=nearest(unknown[0], _HOOKS))
+    wrong = next(_wrong_arguments(plugin), None)
+    if wrong:
+        hook, argument, valid = wrong
+        message = (
+            f'{plugin.name} implements {hook} with an argument "{argument}", which the hook does not have'
+        )
+        hint = nearest(argument, valid) or f"it has: {', '.join(valid)}"
+        return PluginError(message, code="bad-hook", suggestion=hint)
     lines = str(error).splitlines()
     return PluginError(
         f"{plugin.name} does not fit the hooks: {' '.join(lines[1:] or lines)}", code="bad-hook"
     )
+
+
+def _wrong_arguments(plugin: Plugin) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield each argument of an implementation that its hook does not have, with the hook and what it has."""
+    from inspect import signature
+
+    for facade in (plugin.provider, plugin.extension):
+        for attribute, options in facade.facade_hooks.items():
+            hook = _hook_name(attribute, options)
+            specification = getattr(ToolSpecs, hook, None) or getattr(ExtensionSpecs, hook, None)
+            if specification is None:
+                continue
+            valid = [name for name in signature(specification).parameters if name != "self"]
+            for argument in signature(getattr(facade, attribute)).parameters:
+                if argument not in valid:
+                    yield hook, argument, valid
 
 
 def _refuse_near_misses(plugin: object, name: str, options: Mapping[str, HookimplOpts]) -> None:
@@ -192,7 +216,9 @@ def _refuse_near_misses(plugin: object, name: str, options: Mapping[str, Hookimp
         if meant:
             code = function.__code__
             fix = (
-                "mark it with @hookimpl" if meant == attribute else f'did you mean "{meant}", with @hookimpl?'
+                "mark it with @hookimpl."
+                if meant == attribute
+                else f'did you mean "{meant}", with @hookimpl?'
             )
             raise PluginError(
                 f"{name} has a function {attribute} that looks like the hook {meant} but is none",

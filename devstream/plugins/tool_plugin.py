@@ -72,10 +72,13 @@ class ToolPlugin:
         if self.schema is None or self.schema.traits is None:
             return self._implemented
         try:
-            said = self.schema.traits(options)
-        except Exception as error:
+            said: object = self.schema.traits(options)
+        except (Exception, SystemExit) as error:
             message = f"{self._owner} cannot tell its traits: {type(error).__name__}: {error}"
             raise PluginError(message, code="plugin-contract") from error
+        if not isinstance(said, Traits):
+            message = f"the traits of {self._owner} are given as {type(said).__name__}, not as Traits"
+            raise PluginError(message, code="plugin-contract")
         return Traits(
             can_read=said.can_read and self._implemented.can_read,
             can_update=said.can_update and self._implemented.can_update,
@@ -117,7 +120,7 @@ class ToolPlugin:
             schema: object = self.hooks.schema(self.name)
         except PluginError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             message = f"{self._owner} fails to describe its options: {type(error).__name__}: {error}"
             raise PluginError(message, code="bad-schema") from error
         if schema is not None and not isinstance(schema, ToolSchema):

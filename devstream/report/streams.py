@@ -57,16 +57,16 @@ class Output:
                 self._stream.write(text)
                 self._stream.flush()
             except (BrokenPipeError, ConnectionResetError):
-                self._leave()
+                self.leave()
             except ValueError:  # closed by whoever started us
                 self._gone = True
             except OSError as error:
-                self._leave()
+                self.leave()
                 message = f"the output cannot be written: {error.strerror}"
                 raise UsageError(message, code="output") from None
 
-    def _leave(self) -> None:
-        """Point the stream at nothing, so that the interpreter's own flush at exit succeeds too."""
+    def leave(self) -> None:
+        """Nobody reads: point the stream at nothing, so that the interpreter's own flush at exit succeeds too."""
         self._gone = True
         try:
             nothing = os.open(os.devnull, os.O_WRONLY)

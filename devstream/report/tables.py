@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from devstream.model.state import State, ToolState
     from devstream.report.terminal import Look
 
-__all__ = ["table", "run_lines", "run_count_line", "state_lines", "output_lines"]
+__all__ = ["table", "run_lines", "run_count_line", "state_lines", "output_lines", "local_time"]
 
 NOTES = 3
 """At most so many things worth knowing are shown beside a tool."""
@@ -151,7 +151,7 @@ def state_lines(state: State, look: Look) -> list[str]:
     rows = []
     for address, tool in state.tools.items():
         rows.append(
-            (str(address), _condition(state, tool), tool.app or "", _local(tool.updated), _provider(tool))
+            (str(address), _condition(state, tool), tool.app or "", local_time(tool.updated), _provider(tool))
         )
     for address, opened in state.open_operations.items():
         if address not in state.tools:
@@ -178,7 +178,7 @@ def _condition(state: State, tool: ToolState) -> str:
     return ", ".join(words) or "ok"
 
 
-def _local(utc: str) -> str:
+def local_time(utc: str) -> str:
     """Give a recorded time in the local time zone; as it is where it cannot be read."""
     from datetime import datetime
 

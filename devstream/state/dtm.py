@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from devstream.config.scalars import typed
-from devstream.errors import StateForeignError, UsageError
+from devstream.errors import StateDamagedError, StateForeignError, UsageError
 from devstream.model.address import Address
 from devstream.model.recorded import fingerprint
 from devstream.model.state import Put, PutReason, ToolState
 from devstream.model.values import Secret, SecretRef, format_path, map_leaves
 from devstream.state.editing import Proposal, current, empty
+from devstream.state.head import digest
 from devstream.state.reading import Loaded
+from devstream.state.salvage import has_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +30,8 @@ ORIGINAL = "dtm-original"
 """The blob that keeps the original's bytes."""
 
 _DEEPEST = 100
-_NOT_OURS = b'"lineage"'
+_OURS = b'"lineage"'
+_BLANK = b"\0 \t\r\n"
 
 
 def importing(is_secret: IsSecret, now: str) -> Propose:
@@ -44,10 +47,15 @@ def importing(is_secret: IsSecret, now: str) -> Propose:
 
     def propose(backend: StateBackend) -> Proposal:
         head = backend.read_head()
-        if head is None or _NOT_OURS in head.data:
+        if head is None or _OURS in head.data:
             current(backend)
             message = f"there is no state of the original DevStream at {backend.location}"
             raise UsageError(message, code="nothing-to-import", suggestion="name it: --state FILE")
+        if _is_blank(head.data) and has_recorded(backend):
+            message = f"the state {backend.location} is empty, and it was not the original DevStream's"
+            raise StateDamagedError(
+                message, suggestion="`devstream state history` shows what can be restored"
+            )
         loaded = empty(now)
         key = bytes.fromhex(loaded.document.hmac_key)
         entries = _entries(head.data, backend.location)
@@ -56,9 +64,21 @@ def importing(is_secret: IsSecret, now: str) -> Propose:
             for where, entry in entries.items()
         ]
         start = Loaded(loaded.document, head.version, loaded.fold)
-        return Proposal(start, tuple(records), keep={ORIGINAL: head.data}, rewrites=True)
+        return Proposal(
+            start, tuple(records), keep={_free_name(backend, head.data): head.data}, rewrites=True
+        )
 
     return propose
+
+
+def _is_blank(data: bytes) -> bool:
+    return not data.strip(_BLANK)
+
+
+def _free_name(backend: StateBackend, data: bytes) -> str:
+    """Name the blob that keeps the original's bytes; what an earlier import kept stays."""
+    kept = backend.get_blob(ORIGINAL)
+    return ORIGINAL if kept in (None, data) else f"{ORIGINAL}-{digest(data)[:16]}"
 
 
 def _entries(data: bytes, location: str) -> dict[Address, dict[str, Any]]:
@@ -154,7 +174,7 @@ def _parsed(data: bytes, location: str) -> Any:
     import yaml
     from yaml.cyaml import CParser  # type: ignore[attr-defined]  # its stubs do not re-export it
 
-    if not data.strip(b"\0 \t\r\n"):
+    if _is_blank(data):
         return None
     try:
         tree = _Tree()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 
 from devstream.model.state import LeaseHolder
 from devstream.state.clock import utc_now
 
-__all__ = ["this_process"]
+__all__ = ["Condition", "condition_of", "this_process"]
 
 _START_TIME = 19
 """Where the start time stands in /proc/PID/stat, counted from after the command's closing parenthesis."""
@@ -31,6 +32,26 @@ def this_process(run_id: str, command: str) -> LeaseHolder:
         pid_start=_start_of("self"),
         command=command,
     )
+
+
+class Condition(StrEnum):
+    """What a lease's holder is doing, as far as it can be seen from here."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    GONE = "gone"
+    ELSEWHERE = "elsewhere"
+
+
+def condition_of(holder: LeaseHolder) -> Condition:
+    """Look at the process that holds a lease."""
+    here = this_process("", "")
+    if (holder.boot_id, holder.pid_namespace) != (here.boot_id, here.pid_namespace):
+        return Condition.ELSEWHERE
+    fields = _read(f"/proc/{holder.pid}/stat").rpartition(")")[2].split()
+    if not fields or _start_of(str(holder.pid)) != holder.pid_start:
+        return Condition.GONE
+    return Condition.STOPPED if fields[0] in ("T", "t") else Condition.RUNNING
 
 
 def _user() -> str:

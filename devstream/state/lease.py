@@ -61,7 +61,10 @@ def take_lease(
 def _held(location: str, other: LeaseHolder | None) -> LeaseError:
     who = f"{other}" if other else "another run"
     message = f"the state {location} is in use by {who}"
-    return LeaseError(message, suggestion="wait for it, or allow more time with --lock-timeout")
+    return LeaseError(
+        message,
+        suggestion="wait for it, or allow more time with --lock-timeout; `devstream state unlock` says more",
+    )
 
 
 def live_holder(backend: StateBackend) -> LeaseHolder | None:

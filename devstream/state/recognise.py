@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 _IMPORT = "import it with `devstream state import-dtm`"
+_GO_BACK = "`devstream state history` shows what can be restored; or put a backup in its place"
 _OLD_ENTRY = re.compile(rb"(?m)^\s+name: .*\n(.*\n)*?\s+instanceID: ", re.IGNORECASE)
 _OURS = ("lineage", "serial", "write_id")
 
@@ -51,7 +52,7 @@ def _empty(data: bytes, location: str) -> StateError:
     return StateDamagedError(
         f"the state {location} {what}, and an empty file never means that nothing is recorded",
         detail=f"If the original DevStream left it so, {_IMPORT}.",
-        suggestion=f"restore {location} from a backup; only where nothing was ever made, remove it",
+        suggestion=f"{_GO_BACK}; only where nothing was ever made, remove it",
     )
 
 
@@ -63,7 +64,7 @@ def _broken(data: bytes, location: str, reason: str) -> StateError:
         return StateForeignError(message, suggestion="name another file with `stateFile`")
     return StateDamagedError(
         f"the state {location} is damaged: {_place(data, reason)}",
-        suggestion=f"restore {location} from a backup",
+        suggestion=_GO_BACK,
     )
 
 
@@ -89,7 +90,7 @@ def _edited(document: Any, location: str, get_blob: Callable[[str], bytes | None
         f"the state {location} is well-formed, but its digest differs: it was edited by hand or damaged",
         code="state-edited",
         detail=_compared(document, get_blob),
-        suggestion=f"restore {location} from a backup, or undo the edit",
+        suggestion="undo the edit, or take it over with `devstream state accept-edit`; `state history` shows older states",
     )
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from devstream.state.backend import Head, StateBackend
     from devstream.state.editing import Propose
 
-__all__ = ["Salvaged", "accepted", "restore", "salvage"]
+__all__ = ["EDITED", "Salvaged", "accepted", "has_recorded", "restore", "salvage"]
 
 EDITED = "edited"
 """Why an entry is dropped that somebody took out by hand."""
@@ -145,6 +145,15 @@ def salvage(backend: StateBackend, head: Head | None, damage: StateDamagedError)
         max(traces),
         (newest.blob.name,) if followed else (),
         () if key else (_NEW_KEY_NOTE,),
+    )
+
+
+def has_recorded(backend: StateBackend) -> bool:
+    """Tell whether any kept snapshot says that something was recorded here once."""
+    found = [item for name in backend.list_blobs() if (item := _read(backend, name)) is not None]
+    return any(
+        item.plain["state"]["tools"] or any(record["type"] != "run" for record in item.plain.get("then", ()))
+        for item in found
     )
 
 

@@ -136,9 +136,12 @@ class StateWriter:
             )
         except OSError as error:
             kept = f"what this run did could not be kept in {path} either ({error.strerror})"
+            hint = (
+                f"{kept}; `devstream run` looks at each operation that was left open and goes on from there"
+            )
         else:
             kept = f"what this run did and could not record is kept in {path}"
-        hint = f"{kept}; `devstream run` looks at each operation that was left open and goes on from there"
+            hint = f"{kept}; once the state can be written, record it: devstream state push --rescue {path}"
         problem.diagnostic = replace(problem.diagnostic, suggestion=hint)
 
     def __enter__(self) -> Self:

@@ -428,7 +428,7 @@ def test_a_folder_that_is_not_synced_is_fatal(tmp_path: Path) -> None:
 MESSAGES: dict[int, tuple[type[StateError], str, int]] = {
     errno.EBUSY: (StateUnreachableError, "mounted alone; mount its folder", 6),
     errno.ENOSPC: (SwapRefused, "no space left on device .make room", 6),
-    errno.EROFS: (SwapRefused, "read-only file system .give this user the right", 7),
+    errno.EROFS: (SwapRefused, "read-only file system .name another place", 7),
     errno.ENOLCK: (StateUnreachableError, "has no locks; keep the state on a local disk", 6),
 }
 

@@ -1,0 +1,226 @@
+"""``devstream state list|show|history|pull|unlock``: looking at the state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from devstream.cli.application import Answer, Application
+from devstream.cli.options import epilog
+from devstream.cli.state_session import How, carry_out, complete_address, editing, open_state, reading
+from devstream.errors import Diagnostic, ExitCode, LeaseError, StateDamagedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from devstream.engine.session import Session
+    from devstream.model.state import LeaseHolder, State
+    from devstream.report.terminal import Look
+    from devstream.state.backend import StateBackend
+    from devstream.state.editing import Proposal
+    from devstream.state.history import Point
+
+__all__ = ["list_", "show", "history", "pull", "unlock"]
+
+
+@click.command(
+    "list",
+    epilog=epilog(
+        "devstream state list",
+        "devstream state list 'repo-scaffolding.*'       a pattern in quotes",
+        "devstream state list -o json | jq '.tools | keys'",
+    ),
+)
+@click.argument("glob", required=False, shell_complete=complete_address)
+@reading
+@click.pass_obj
+def list_(app: Application, *, glob: str | None) -> Answer:
+    """List what is recorded, or only what matches a pattern."""
+    app.begin("state list")
+    recorded = open_state(app).read_state()
+    if glob is not None:
+        from devstream.state.edits import matching
+
+        recorded = matching(recorded, glob)
+
+    def lines(look: Look) -> Sequence[str]:
+        from devstream.report.tables import state_lines
+
+        return state_lines(recorded, look)
+
+    return Answer(_data(recorded), lines)
+
+
+def _data(state: State) -> Any:
+    def data(mask: Any) -> Mapping[str, Any]:
+        from devstream.report.json import state_data
+
+        return state_data(state, mask)
+
+    return data
+
+
+@click.command(epilog=epilog("devstream state show file.readme", "devstream state show file.readme -o json"))
+@click.argument("address", shell_complete=complete_address)
+@reading
+@click.pass_obj
+def show(app: Application, *, address: str) -> Answer:
+    """Show one entry in full, and what is unfinished about it."""
+    from devstream.model.address import Address
+    from devstream.record import replace
+    from devstream.state.edits import recorded
+
+    app.begin("state show")
+    whole = open_state(app).read_state()
+    unfinished = {str(where): operation for where, operation in whole.open_operations.items()}
+    if address not in unfinished:
+        recorded(whole, [address])
+    where = Address.parse(address)
+    entry = replace(
+        whole,
+        tools={where: whole.tools[where]} if where in whole.tools else {},
+        open_operations={where: unfinished[address]} if address in unfinished else {},
+    )
+    data = _data(entry)
+
+    def lines(look: Look) -> Sequence[str]:  # noqa: ARG001 - text for any stream
+        from devstream.report.outline import outline
+
+        plain = data(str)
+        return outline({name: plain[name] for name in ("tools", "unfinished") if plain[name]})
+
+    return Answer(data, lines)
+
+
+@click.command(
+    epilog=epilog(
+        "devstream state history", "devstream state history --verify    check every part of the trail"
+    )
+)
+@click.option("--verify", is_flag=True, help="Check every kept part, and that each names the one before it.")
+@reading
+@click.pass_obj
+def history(app: Application, *, verify: bool) -> Answer:
+    """List what was recorded before: when, by which run, and what it changed.
+
+    `devstream state restore SERIAL` goes back to one of them. Works on a damaged state too, as far as parts of it are
+    left.
+    """
+    app.begin("state history")
+    session = open_state(app)
+    points, problems = _history(session)
+    broken = problems if verify else [problem for problem in problems if problem.code != "trail"]
+
+    def data(mask: Any) -> Mapping[str, Any]:
+        from devstream.cli.state_view import history_data
+
+        return {"history": history_data(points, mask), "verified": verify and not broken}
+
+    def lines(look: Look) -> Sequence[str]:
+        from devstream.cli.state_view import history_lines
+
+        if not points:
+            return ["Nothing is recorded."]
+        verdict = ["", "Every part is what was written."] if verify and not broken else []
+        return [*history_lines(points, look), *verdict]
+
+    return Answer(data, lines, ExitCode.STATE if broken else ExitCode.OK, tuple(broken))
+
+
+def _history(session: Session) -> tuple[Sequence[Point], list[Diagnostic]]:
+    """Read the points, and what is wrong; of a damaged state those that can be gone back to."""
+    from devstream.state.history import points, read_history
+
+    try:
+        found, problems = read_history(session.backend)
+    except StateDamagedError as damage:
+        from devstream.state.salvage import salvage
+
+        backend = session.backend
+        salvaged = salvage(backend, backend.read_head(), damage)
+        return points(salvaged.loaded, backend), [damage.diagnostic]
+    return found, [Diagnostic(problem, "trail") for problem in problems]
+
+
+@click.command(
+    epilog=epilog(
+        "devstream state pull > state.json",
+        "devstream state pull | jq '.tools | keys'",
+    )
+)
+@reading
+@click.pass_obj
+def pull(app: Application) -> Answer:
+    """Print everything that is recorded as one JSON document, which `devstream state push` takes."""
+    app.begin("state pull")
+    recorded = open_state(app).read_state()
+
+    def data(_mask: Any) -> Mapping[str, Any]:
+        from devstream.state.documents import state_document
+
+        return state_document(recorded)
+
+    def lines(look: Look) -> Sequence[str]:  # noqa: ARG001 - text for any stream
+        from devstream.report.json import encode
+
+        return [encode(data(str), indent=True)]
+
+    return Answer(data, lines)
+
+
+@click.command(
+    epilog=epilog("devstream state unlock", "devstream state unlock --force -y    clear a note a crash left")
+)
+@click.option(
+    "--force", is_flag=True, help="Clear the note of a holder that is gone. Takes nothing from a live one."
+)
+@editing
+@click.pass_obj
+def unlock(app: Application, *, force: bool, how: How) -> Answer:
+    """Say who holds the state, and how that ends.
+
+    The lease on a local state is a lock that the kernel keeps: it ends with the process that holds it, however that
+    ends, so there is never a stale one to break.
+    """
+    from devstream.state.lease import live_holder
+
+    app.begin("state unlock")
+    session = open_state(app, how.lock_timeout)
+    holder = live_holder(session.backend)
+    if holder is not None:
+        raise _held(session.state_location, holder)
+    if force:
+        return carry_out(app, session, _without_note, how)
+    location = session.state_location
+    return Answer(
+        lambda mask: {"held": False, "state": mask(location)},
+        lambda _: [f"Nobody holds the state {location}: there is nothing to unlock."],
+    )
+
+
+def _without_note(backend: StateBackend) -> Proposal:
+    from devstream.state.editing import Proposal, current
+
+    loaded = current(backend)
+    return Proposal(loaded, rewrites=loaded.document.lease is not None)
+
+
+def _held(location: str, holder: LeaseHolder) -> LeaseError:
+    from devstream.state.holder import Condition, condition_of
+
+    pid = holder.pid
+    detail, hint = {
+        Condition.RUNNING: ("That process is running.", f"wait for it, or end it: kill {pid}"),
+        Condition.STOPPED: (
+            "That process is stopped.",
+            f"let it go on (kill -CONT {pid}), or end it (kill -KILL {pid})",
+        ),
+        Condition.GONE: ("That process has ended; one that it started still has the lock.", "end that one"),
+        Condition.ELSEWHERE: ("That process is on another machine or in another container.", "end it there"),
+    }[condition_of(holder)]
+    return LeaseError(
+        f"the state {location} is held by {holder}",
+        detail=f"{detail} The kernel gives the lease back the moment it ends; nothing else can, nor needs to.",
+        suggestion=hint,
+    )
