@@ -10,6 +10,7 @@ from devstream.cli.application import Answer, Application
 from devstream.cli.options import epilog
 from devstream.cli.state_session import How, carry_out, complete_address, editing, open_state, reading
 from devstream.errors import Diagnostic, ExitCode, LeaseError, StateDamagedError
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +69,6 @@ def _data(state: State) -> Any:
 def show(app: Application, *, address: str) -> Answer:
     """Show one entry in full, and what is unfinished about it."""
     from devstream.model.address import Address
-    from devstream.record import replace
     from devstream.state.edits import recorded
 
     app.begin("state show")
@@ -110,7 +110,7 @@ def history(app: Application, *, verify: bool) -> Answer:
     app.begin("state history")
     session = open_state(app)
     points, problems = _history(session)
-    broken = problems if verify else [problem for problem in problems if problem.code != "trail"]
+    broken = [problem for problem in problems if verify or problem.code != "trail"]
 
     def data(mask: Any) -> Mapping[str, Any]:
         from devstream.cli.state_view import history_data
@@ -123,7 +123,8 @@ def history(app: Application, *, verify: bool) -> Answer:
         if not points:
             return ["Nothing is recorded."]
         verdict = ["", "Every part is what was written."] if verify and not broken else []
-        return [*history_lines(points, look), *verdict]
+        damaged = any(problem.code != "trail" for problem in problems)
+        return [*history_lines(points, look, damaged=damaged), *verdict]
 
     return Answer(data, lines, ExitCode.STATE if broken else ExitCode.OK, tuple(broken))
 
@@ -139,7 +140,8 @@ def _history(session: Session) -> tuple[Sequence[Point], list[Diagnostic]]:
 
         backend = session.backend
         salvaged = salvage(backend, backend.read_head(), damage)
-        return points(salvaged.loaded, backend), [damage.diagnostic]
+        hint = "go back to one of these: devstream state restore SERIAL"
+        return points(salvaged.loaded, backend), [replace(damage.diagnostic, suggestion=hint)]
     return found, [Diagnostic(problem, "trail") for problem in problems]
 
 

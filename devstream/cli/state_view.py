@@ -137,13 +137,13 @@ def proposal_data(proposal: Proposal, mask: Callable[[str], str], *, applied: bo
     }
 
 
-def history_lines(points: Sequence[Point], look: Look) -> list[str]:
-    """Give the points of the history as a table, newest first."""
+def history_lines(points: Sequence[Point], look: Look, *, damaged: bool) -> list[str]:
+    """Give the points of the history as a table, newest first; of a damaged state none is the present one."""
     from devstream.report.tables import local_time, table
 
     rows = []
     for number, point in enumerate(points):
-        serial = f"{point.serial}{' (now)' if number == 0 else ''}"
+        serial = f"{point.serial}{' (now)' if number == 0 and not damaged else ''}"
         count = "" if point.problem else str(len(point.tools))
         rows.append((serial, local_time(point.at), point.run_id, count, _what(point)))
     return table(("serial", "when", "run", "tools", "what"), rows, look)

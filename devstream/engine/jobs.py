@@ -187,6 +187,9 @@ class Jobs:
         entry = self.wanted(change, previous)
         if change.observed is not None:
             entry = self._recorder.with_status(entry, change.observed, replacing=False)
+            if change.observed.outputs is not None:  # `learn` has joined them with what `integrate` added
+                known = self.book.known[change.address].outputs or {}
+                entry = replace(entry, outputs=self._recorder.storable(known))
         return Put(change.address, entry, change.put)
 
     def begin(self, job: Job) -> Begin:

@@ -73,8 +73,7 @@ def run_command(command: Command, cancellation: Cancellation, children: Children
         OperationError: it cannot be started, takes too long or writes too much.
         OperationCancelled: somebody asked to give up; the command and its group were ended.
     """
-    process = _start(command)
-    children.add(process.pid)
+    process = children.start(lambda: _start(command))
     try:
         with _Streams(process, command) as streams:
             _pump(process, streams, command, cancellation)

@@ -20,7 +20,7 @@ def leaves_in_order(kill: Callable[[], None]) -> Iterator[None]:
     """While entered, SIGTERM and SIGHUP raise `SystemExit`, as Ctrl-C raises `KeyboardInterrupt`.
 
     Args:
-        kill: ends our children; called on leaving, whatever the reason.
+        kill: ends our children; called where an exception passes.
     """
 
     def leave(number: int, _frame: object) -> NoReturn:
@@ -29,8 +29,9 @@ def leaves_in_order(kill: Callable[[], None]) -> Iterator[None]:
     try:
         with _handled(leave, _SIGNALS[1:]):
             yield
-    finally:
+    except BaseException:
         kill()
+        raise
 
 
 @contextmanager

@@ -154,3 +154,14 @@ def test_secret_outputs_of_upstreams_arrive_and_are_nowhere_recorded(project: Pr
     state = (project.folder / "devstream.state").read_text()
     assert "secret-text" not in state
     assert project.redactor.mask("second-secret-text") == "(secret)"
+
+
+def test_what_it_added_outlives_bookkeeping(project: Project, hub: Hub) -> None:
+    project.tools(block("thing.a", {"value": "A"}), hub_block())
+    project.run().assert_success()
+    before = dict(project.entry("hub.h").outputs)
+    assert "upstream" in before
+    project.tools(block("thing.a", {"value": "A"}), {**hub_block(), "tags": ["new"]})
+    project.run().assert_success()
+    assert project.entry("hub.h").tags == ("new",)
+    assert project.entry("hub.h").outputs == before

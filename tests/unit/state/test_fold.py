@@ -176,3 +176,24 @@ def test_move_takes_dependents_along() -> None:
 def test_last_run_and_the_rest_of_the_state() -> None:
     state = fold(State("lineage", 7, b"key"), [run("r1"), run("r2")])
     assert state == replace(State("lineage", 7, b"key"), last_run=run("r2"))
+
+
+def test_move_takes_references_along() -> None:
+    reference = {"$ref": "noop.a.outputs.url[0]", "value": 1}
+    options = {
+        "one": reference,
+        "text": {"$join": ["http://", {"$ref": "noop.a.outputs.host"}], "value": "http://h"},
+        "list": [{"$ref": "noop.b.outputs.x", "value": 2}],
+        "own": {"$map": {"$ref": "noop.a.outputs.x"}},
+        "token": {"$secret": [{"source": "env", "key": "noop.a.outputs.x"}], "fingerprint": "f"},
+    }
+    dependent = ToolState(B, options=options, depends_on=(str(A), "noop.a.outputs", "noop.b"))
+    moved = fold(State(), [put(A), Put(B, dependent, PutReason.EDITED), Move(A, C)]).tools[B]
+    assert moved.depends_on == (str(C), "noop.a.outputs", "noop.b")
+    assert moved.options == {
+        **options,
+        "one": {"$ref": "noop.c.outputs.url[0]", "value": 1},
+        "text": {"$join": ["http://", {"$ref": "noop.c.outputs.host"}], "value": "http://h"},
+    }
+    stranger = ToolState(B, options={"one": reference})
+    assert fold(State(), [put(A), Put(B, stranger, PutReason.EDITED), Move(A, C)]).tools[B] == stranger

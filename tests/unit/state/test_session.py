@@ -273,7 +273,7 @@ def test_conflict_keeps_what_was_done_in_a_rescue_file(tmp_path: Path) -> None:
     assert [type(error) for error in heard] == [StateConflictError] * 3
     path = tmp_path / "tests.rescue-run-7"
     assert str(path) in str(caught.value)
-    assert "devstream run" in str(caught.value)
+    assert f"devstream state push --rescue {path}" in str(caught.value)
     assert caught.value.exit_code == 6
     rescue = json.loads(path.read_text())
     assert is_sealed(path.read_bytes())
