@@ -159,4 +159,6 @@ def _try_next(app: Application, report: RunReport, look: Look) -> list[str]:
         proposals.insert(0, ("run", "try again what did not succeed"))
     commands = [(next_command(app.program, verb, app.shared), why) for verb, why in proposals]
     width = max(len(command) for command, _ in commands)
+    if width + max(len(why) for _, why in commands) + 4 > look.width:
+        return ["Try next:", *(f"  {command}" for command, _ in commands)]
     return ["Try next:", *(f"  {command:<{width}}  {look.paint('dim', why)}" for command, why in commands)]

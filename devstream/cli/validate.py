@@ -35,14 +35,21 @@ def validate(app: Application) -> Answer:
     app.begin("validate")
     session = app.open(app.invocation(offline=True))
     config, tools = session.config, session.tools
+    state = config.settings.state
+    session.plugins.backend(state.backend, state.origin.mark)
     app.warn(session.warnings)
     counts = {"tools": len(tools), "apps": len(config.apps), "dependencies": _edges(session.graph)}
 
     def data(mask: Any) -> Mapping[str, Any]:
         return {"valid": True, **counts, "files": [mask(str(file)) for file in config.files]}
 
-    text = f"The configuration is valid: {counts['tools']} tools, {counts['apps']} apps, {counts['dependencies']} dependencies."
+    text = f"The configuration is valid: {', '.join(_counted(*item) for item in counts.items())}."
     return Answer(data, lambda _: [text])
+
+
+def _counted(name: str, number: int) -> str:
+    singular = name.removesuffix("s") if name != "dependencies" else "dependency"
+    return f"{number} {singular if number == 1 else name}"
 
 
 def _edges(graph: Graph[Any]) -> int:

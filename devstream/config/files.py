@@ -78,7 +78,7 @@ def display_name(path: Path, cwd: Path) -> str:
 
 def _default(cwd: Path) -> Path:
     for name in DEFAULT_NAMES:
-        if (cwd / name).exists():
+        if os.path.lexists(cwd / name):
             return cwd / name
     raise ConfigError(
         f"there is no configuration here: looked for {', '.join(DEFAULT_NAMES)}",
@@ -90,7 +90,7 @@ def _default(cwd: Path) -> Path:
 def _names_here(cwd: Path) -> str:
     """Propose the YAML files of a folder; where there are many, nobody can tell which is meant."""
     try:
-        names = sorted(entry.name for entry in os.scandir(cwd) if _is_config_name(entry.name))
+        names = sorted(item.name for item in os.scandir(cwd) if _is_config_name(item.name) and item.is_file())
     except OSError:
         return ""
     return f"name one with -f: {', '.join(names)}" if 0 < len(names) <= MOST_NAMES else ""
@@ -101,6 +101,8 @@ def _shown(path: Path, cwd: Path) -> str:
 
 
 def _similar(path: Path) -> str:
+    if path.is_symlink():
+        return "it is a symbolic link that leads nowhere"
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:

@@ -116,6 +116,9 @@ class TreeOrigins(NamedTuple):
     def __reduce__(self) -> tuple[object, ...]:
         return NoOrigins, ()  # places in files mean nothing to another process
 
+    def __repr__(self) -> str:
+        return "TreeOrigins(...)"  # what is written may hold a secret in clear
+
     def at(self, path: Path) -> Origin:
         """Give the origin of a field, or of the nearest thing that holds it."""
         found = _follow(self.written, path)

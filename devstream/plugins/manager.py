@@ -108,7 +108,7 @@ class PluginManager:
                 self.tool(name, (marks or {}).get(name))
             except PluginError as error:
                 errors.append(error)
-        raise_all(errors)
+        raise_all(sorted(errors, key=_place))
 
     def tool(self, name: str, mark: Mark | None = None) -> ToolPlugin:
         """Give the plugin of a tool; loads it the first time.
@@ -126,13 +126,20 @@ class PluginManager:
                 raise
         return found
 
-    def backend(self, name: str) -> BackendFactory:
+    def backend(self, name: str, mark: Mark | None = None) -> BackendFactory:
         """Give what makes a state backend; loads its plugin the first time.
+
+        Args:
+            mark: where it was asked for, for messages.
 
         Raises:
             PluginError: there is none, or its plugin does not load.
         """
-        return self._extension(_BACKENDS, BackendRegistry, name)
+        try:
+            return self._extension(_BACKENDS, BackendRegistry, name)
+        except PluginError as error:
+            with_mark(error, mark)
+            raise
 
     def secret_source(self, name: str) -> SecretSourceFactory:
         """Give what makes a secret source; loads its plugin the first time.
@@ -308,6 +315,11 @@ class PluginManager:
             code="plugin-missing",
             suggestion=f"{near} If not: {install}" if near else install,
         )
+
+
+def _place(error: PluginError) -> tuple[str, int, int]:
+    mark = error.diagnostic.mark
+    return (mark.file, mark.line, mark.column) if mark else ("", 0, 0)
 
 
 def _log(diagnostic: Diagnostic) -> None:

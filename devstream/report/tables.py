@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["table", "run_lines", "run_count_line", "state_lines", "output_lines", "local_time"]
 
+NOTE = "worth knowing"
 NOTES = 3
 """At most so many things worth knowing are shown beside a tool."""
 
@@ -35,34 +36,35 @@ _STYLES = {
 }
 
 
-def table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], look: Look, *, whole: bool = False
-) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], look: Look) -> list[str]:
     """Set rows out in columns; the last column is cut where the line would be too long for the stream.
 
     On a stream too narrow for columns each row becomes a small block of its own.
-
-    Args:
-        whole: never cut the last column: it holds what people copy.
     """
     cells = [[clean(cell) for cell in row] for row in rows]
+    room = _room(head, cells, look)
+    if room < min(12, max((display_width(row[-1]) for row in cells), default=0)):
+        return [line for row in cells for line in _block(head, row, look)]
+    return _columns(head, [[*row[:-1], fit(row[-1], room, look.ellipsis)] for row in cells], look)
+
+
+def _room(head: Sequence[str], cells: Sequence[Sequence[str]], look: Look) -> int:
+    """Give the columns of the stream that are left for the last column of a table."""
     # tabulate leaves two columns beside a heading, also where the cells below it are narrower
     sizes = [[size + 2 for size in map(len, head)], *([display_width(cell) for cell in row] for row in cells)]
     fixed = [max(row[column] for row in sizes) for column in range(len(head) - 1)]
-    room = look.width - sum(fixed) - 2 * len(fixed)
-    if room < min(12, max((display_width(row[-1]) for row in cells), default=0)):
-        return [line for row in cells for line in _block(head, row, look)]
+    return look.width - sum(fixed) - 2 * len(fixed)
+
+
+def _columns(head: Sequence[str], cells: Sequence[Sequence[str]], look: Look) -> list[str]:
     from tabulate import tabulate
 
-    fitted = cells if whole else [[*row[:-1], fit(row[-1], room, look.ellipsis)] for row in cells]
-    text = tabulate(fitted, headers=list(head), tablefmt="plain", disable_numparse=True)
+    text = tabulate(cells, headers=list(head), tablefmt="plain", disable_numparse=True)
     lines: list[str] = [line.rstrip() for line in str(text).splitlines()]
     return [look.paint("bold", lines[0]), *lines[1:]]
 
 
 def _block(head: Sequence[str], row: Sequence[str], look: Look) -> list[str]:
-    if not row[0]:
-        return [f"    {row[-1]}"]
     first = fit(row[0], look.width, look.ellipsis)
     rest = [f"  {name.lower()}: {cell}" for name, cell in zip(head[1:], row[1:], strict=True) if cell]
     return [look.paint("bold", first), *(fit(line, look.width, look.ellipsis) for line in rest)]
@@ -71,21 +73,47 @@ def _block(head: Sequence[str], row: Sequence[str], look: Look) -> list[str]:
 def run_lines(report: RunReport, outputs: Mapping[Address, Mapping[str, Any]], look: Look) -> list[str]:
     """Give the summary of a run: a row for each change, with what is worth knowing of it."""
     results = [result for result in report.results if result.action is not Action.NOOP]
-    rows = [row for result in results for row in _run_rows(result, outputs.get(result.address, {}))]
-    if not rows:
+    if not results:
         return [run_count_line(report)]
-    lines = table(("tool", "action", "outcome", "time", "worth knowing"), rows, look, whole=True)
+    lines = _results(results, outputs, look)
     by_address = {str(result.address): result for result in results}
     painted = [_coloured(line, by_address, look) for line in lines] if look.colour else lines
     return [*painted, "", run_count_line(report)]
 
 
-def _run_rows(result: Result, outputs: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Give a row for a result, and one for each further note."""
-    notes = _notes(result, outputs) or [""]
+def _results(
+    results: Sequence[Result], outputs: Mapping[Address, Mapping[str, Any]], look: Look
+) -> list[str]:
+    """Set out results and their notes: beside each other where that fits, else each note on a line below.
+
+    Notes are never cut: they hold what people copy.
+    """
+    notes = [[clean(note) for note in _notes(result, outputs.get(result.address, {}))] for result in results]
+    rows = [_result_cells(result) for result in results]
+    head = ("tool", "action", "outcome", "time")
+    widest = max((display_width(note) for of_one in notes for note in of_one), default=0)
+    if widest <= _room((*head, NOTE), [[*row, ""] for row in rows], look):
+        beside = zip(rows, notes, strict=True)
+        return _columns((*head, NOTE), [cells for row, own in beside for cells in _beside(row, own)], look)
+    first, *lines = table(head, rows, look)
+    if len(lines) != len(rows):
+        blocks = ((*_block(head, row, look), *_indented(own)) for row, own in zip(rows, notes, strict=True))
+        return [line for block in blocks for line in block]
+    return [first, *(line for row, own in zip(lines, notes, strict=True) for line in (row, *_indented(own)))]
+
+
+def _result_cells(result: Result) -> list[str]:
     seconds = duration(result.seconds) if result.seconds else ""
-    first = (str(result.address), result.action.value, result.outcome.value, seconds, notes[0])
-    return [first, *(("", "", "", "", note) for note in notes[1:])]
+    return [str(result.address), result.action.value, result.outcome.value, seconds]
+
+
+def _beside(row: list[str], notes: Sequence[str]) -> list[list[str]]:
+    first, *more = notes or [""]
+    return [[*row, first], *([*([""] * len(row)), note] for note in more)]
+
+
+def _indented(notes: Sequence[str]) -> list[str]:
+    return [f"    {note}" for note in notes]
 
 
 def _coloured(line: str, results: Mapping[str, Result], look: Look) -> str:

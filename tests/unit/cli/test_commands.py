@@ -194,7 +194,7 @@ def test_a_config_error_shows_the_place(project: Any) -> None:
 
 def test_validate(project: Any) -> None:
     project.write(TWO)
-    assert project("validate").out == "The configuration is valid: 2 tools, 0 apps, 1 dependencies.\n"
+    assert project("validate").out == "The configuration is valid: 2 tools, 0 apps, 1 dependency.\n"
     assert project("validate", "-o", "json").data["tools"] == 2
 
 

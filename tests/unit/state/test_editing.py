@@ -194,11 +194,11 @@ def test_a_crash_leaves_the_old_state_or_the_new_one(recorded: Any, worker: Work
         case = type(recorded)(folder)
         wanted = prepare(case, edit)
         before = case.path.read_bytes()
-        answer = worker(folder=str(folder), edit=edit.split()[0], at=point)
+        answer = worker(folder=str(folder), edit=edit.partition(" ")[0], at=point)
         assert answer.get("error", "") == ""
         if case.path.read_bytes() == before:
             seen.add("old")
-            assert worker(folder=str(folder), edit=edit.split()[0], at=0) == {"error": ""}
+            assert worker(folder=str(folder), edit=edit.partition(" ")[0], at=0) == {"error": ""}
         else:
             seen.add("new")
         assert case.marks == wanted

@@ -36,7 +36,7 @@ def names(whole: State) -> list[str]:
 def test_recorded_finds_each_once_and_names_the_nearest() -> None:
     whole = state(tool(A), tool(Address("noop", "example")))
     assert recorded(whole, ["noop.a", "noop.a"]) == [A]
-    with pytest.raises(UsageError, match='nothing is recorded for "noop.exampel"') as caught:
+    with pytest.raises(UsageError, match=r'nothing is recorded for "noop\.exampel"') as caught:
         recorded(whole, ["noop.a", "noop.exampel"])
     assert caught.value.diagnostic.code == "unknown-address"
     assert caught.value.diagnostic.suggestion == 'did you mean "noop.example"?'
@@ -109,7 +109,7 @@ def test_rename_refuses(name: str) -> None:
 
 
 def test_rename_of_what_is_open_is_refused() -> None:
-    with pytest.raises(UsageError, match="devstream state settle noop.a"):
+    with pytest.raises(UsageError, match=r"devstream state settle noop\.a"):
         rename(state(tool(A), opened=begin(Action.DELETE)), "noop.a", "noop.c")
 
 
@@ -137,7 +137,7 @@ def test_settle(name: str) -> None:
 
 
 def test_settle_of_what_is_not_open() -> None:
-    with pytest.raises(UsageError, match='no operation of "noop.b".*there is none'):
+    with pytest.raises(UsageError, match=r'no operation of "noop\.b".*there is none'):
         settle(state(tool(B)), "noop.b", created=True)
     with pytest.raises(UsageError, match="did you mean"):
         settle(state(opened=begin(Action.CREATE)), "noop.aa", created=True)
