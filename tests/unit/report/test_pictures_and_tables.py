@@ -253,3 +253,16 @@ def test_output_table(make: Any) -> None:
 )
 def test_tables_keep_to_the_width(rows: list[tuple[str, str]], width: int) -> None:
     assert all(display_width(line) <= width for line in table(("one", "two"), rows, Look(width=width)))
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 200])
+def test_what_people_copy_is_never_cut(make: Any, width: int) -> None:
+    where = make.address("repo-scaffolding.hello")
+    place = "/home/ann/projects/quickstart/repos/demo/hello.git"
+    report = RunReport("r", (Result(where, Action.CREATE, Outcome.SUCCEEDED, seconds=0.2),), 1.0)
+    lines = run_lines(report, {where: {"repoURL": place}}, Look(width=width))
+    noted = [line for line in lines if place in line]
+    assert len(noted) == 1
+    beside = "repo-scaffolding.hello" in noted[0]
+    assert beside == (width == 200)
+    assert beside or noted[0] == f"    repoURL: {place}"
