@@ -267,6 +267,8 @@ class Runner:
             assert decided.error is not None
             self._fail(decided, decided.error)
         else:
+            if decided.action is Action.NOOP:  # it was counted, so who watches hears that it is over
+                self._emit(OperationEnded(Result(decided.address, Action.NOOP, Outcome.SUCCEEDED)))
             self._jobs.learn(decided)
             self._accept(decided)
 

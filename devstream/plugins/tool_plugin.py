@@ -128,6 +128,11 @@ class ToolPlugin:
                 f"devstream_tool_schema of {self._owner} returned {type(schema).__name__}, not a ToolSchema"
             )
             raise PluginError(message, code="bad-schema")
+        if schema is not None and schema.parallel is not None and schema.parallel < 1:
+            message = (
+                f"{self._owner} allows {schema.parallel} operations at once: at least 1, or None for no limit"
+            )
+            raise PluginError(message, code="bad-schema")
         return schema
 
     def _options_schema(self) -> OptionsSchema | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from devstream.api import OperationError, ResourceStatus, Traits, hookimpl, tool
+from devstream.model.events import OperationEnded
 from devstream.testing.project import Project, block
 from devstream.testing.world import Thing, Things, World
 
@@ -46,7 +47,13 @@ def test_nothing_to_do_where_the_output_stays(project: Project, thing: Thing) ->
     project.run().assert_success()
     project.tools(up("same", count=1), user())
     assert project.plan().actions == {"thing.up": "update", "thing.user": "conditional"}
-    assert project.run().assert_success().started == ["update thing.up"]
+    ran = project.run().assert_success()
+    assert ran.started == ["update thing.up"]
+    told = [event.result for event in ran.events if isinstance(event, OperationEnded)]
+    assert [(str(one.address), str(one.action)) for one in told] == [
+        ("thing.up", "update"),
+        ("thing.user", "noop"),
+    ]
     project.plan().assert_nothing_to_do()
 
 

@@ -190,6 +190,15 @@ BROKEN = {
         "returned int, not a ToolSchema",
         "",
     ),
+    "no operation at once": (
+        (
+            "import msgspec\nfrom devstream.api import ToolSchema, hookimpl\n"
+            "@hookimpl\ndef create(tool): ...\n"
+            "@hookimpl\ndef devstream_tool_schema(): return ToolSchema(options=msgspec.Struct, parallel=0)"
+        ),
+        "allows 0 operations at once: at least 1",
+        "",
+    ),
     "schema raises": (
         (
             "from devstream.api import hookimpl\n@hookimpl\ndef create(tool): ...\n"
