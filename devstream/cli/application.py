@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devstream.errors import ExitCode, Severity
+from devstream.errors import ExitCode, Severity, UsageError
 from devstream.model.events import Notice, PlanReady
 from devstream.model.redact import Redactor
 from devstream.record import Immutable
@@ -126,9 +126,22 @@ class Application:
     def folder(self) -> str:
         """The working folder; empty where it is gone."""
         try:
-            return str(Path.cwd())
-        except OSError:
+            return str(self.cwd)
+        except UsageError:
             return ""
+
+    @property
+    def cwd(self) -> Path:
+        """The working folder.
+
+        Raises:
+            UsageError: it is gone.
+        """
+        try:
+            return Path.cwd()
+        except OSError:
+            message = "the current folder does not exist any more"
+            raise UsageError(message, suggestion="go to one that does, or name one with --chdir") from None
 
     @property
     def is_human(self) -> bool:
@@ -177,7 +190,7 @@ class Application:
         shared = self.shared
         return Invocation(
             command=recorded_command(self.program, self.argv),
-            cwd=Path.cwd(),
+            cwd=self.cwd,
             config=shared.config_file,
             state_url=shared.state_url,
             environ=self.environ,

@@ -15,6 +15,8 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 ENTRIES = {
     "run": Entry("devstream.cli.run:run", "Make the world as the configuration says."),
     "plan": Entry("devstream.cli.plan:plan", "Show what a run would do."),
+    "delete": Entry("devstream.cli.delete:delete", "Delete what the configuration lists."),
+    "destroy": Entry("devstream.cli.destroy:destroy", "Delete everything that is recorded."),
     "validate": Entry(
         "devstream.cli.validate:validate", "Check the configuration, without looking at the world."
     ),

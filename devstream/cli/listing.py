@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from devstream.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from devstream.plugins.listing import PluginListing
     from devstream.report.terminal import Look
@@ -66,8 +66,8 @@ def _folder(app: Application) -> Path:
     """Find the folder beside whose configuration ``devstream_plugins.py`` may lie."""
     given = app.shared.config_file
     if given is None:
-        return Path.cwd()
-    path = Path.cwd() / given
+        return app.cwd
+    path = app.cwd / given
     return path if path.is_dir() else path.parent
 
 

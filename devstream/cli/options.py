@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-__all__ = ["output_options", "source_options", "state_option", "epilog", "Duration"]
+__all__ = ["output_options", "source_options", "state_option", "run_options", "epilog", "Duration"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -174,6 +174,29 @@ def source_options(command: F) -> F:
         ]
     ):
         command = option(command)  # type: ignore[assignment]  # click keeps the type
+    return command
+
+
+def run_options(command: F) -> F:
+    """Add the options of a command that carries out a plan; it gets them as arguments."""
+    for option in reversed(
+        [
+            click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+            click.option("--dry-run", is_flag=True, help="Only show the plan."),
+            click.option("-x", "--fail-fast", is_flag=True, help="Start nothing new after a failure."),
+            click.option(
+                "--parallelism", type=click.IntRange(1, 1000), help="How many operations run at once."
+            ),
+            click.option(
+                "--lock-timeout",
+                type=Duration(),
+                default="90s",
+                show_default=True,
+                help="How long to wait for another run.",
+            ),
+        ]
+    ):
+        command = option(command)
     return command
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from devstream.model.plan import Plan
     from devstream.report.terminal import Look
 
-__all__ = ["plan", "plan_answer"]
+__all__ = ["nothing_to_remove", "plan", "plan_answer"]
 
 
 @click.command(
@@ -56,9 +56,20 @@ def plan(
 
 
 def plan_answer(
-    app: Application, session: Session, made: Plan, *, depth: Depth = Depth.CHANGES, detailed: bool = False
+    app: Application,
+    session: Session,
+    made: Plan,
+    *,
+    depth: Depth = Depth.CHANGES,
+    detailed: bool = False,
+    verb: str = "run",
 ) -> Answer:
-    """Answer with a plan."""
+    """Answer with a plan.
+
+    Args:
+        detailed: exit with 2 where there are changes.
+        verb: what to type to carry it out.
+    """
     app.warn(made.warnings)
 
     def data(mask: Any) -> Mapping[str, Any]:
@@ -67,9 +78,19 @@ def plan_answer(
         return plan_data(made, mask)
 
     def lines(look: Look) -> Sequence[str]:
+        if verb != "run" and not made.changes:
+            return nothing_to_remove(session, look)
         if app.shared.quiet:
             return [count_line(made)]
-        command = next_command(app.program, "run", app.shared)
+        command = next_command(app.program, verb, app.shared)
         return plan_lines(made, PlanView(look, depth, command, session.state_location))
 
     return Answer(data, lines, of_plan(made, detailed=detailed))
+
+
+def nothing_to_remove(session: Session, look: Look) -> list[str]:
+    """Say that nothing is recorded of what is to be removed."""
+    return [
+        "Nothing to do: nothing of it is recorded.",
+        look.paint("dim", f"State: {session.state_location}"),
+    ]

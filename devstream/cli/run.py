@@ -8,8 +8,8 @@ import click
 
 from devstream.cli.application import Answer, Application
 from devstream.cli.exit_codes import of_run
-from devstream.cli.options import Duration, epilog, output_options, source_options
-from devstream.cli.plan import plan_answer
+from devstream.cli.options import epilog, output_options, run_options, source_options
+from devstream.cli.plan import nothing_to_remove, plan_answer
 from devstream.cli.prompt import confirm, needs_answer
 from devstream.cli.wording import next_command
 from devstream.errors import DevstreamError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from devstream.model.plan import Plan, RunReport
     from devstream.report.terminal import Look
 
-__all__ = ["run"]
+__all__ = ["approve", "report_answer", "run"]
 
 
 @click.command(
@@ -36,18 +36,8 @@ __all__ = ["run"]
         "devstream run --dry-run              the same as devstream plan",
     )
 )
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--parallelism", type=click.IntRange(1, 1000), help="How many operations run at once.")
-@click.option(
-    "--lock-timeout",
-    type=Duration(),
-    default="90s",
-    show_default=True,
-    help="How long to wait for another run.",
-)
+@run_options
 @click.option("--no-refresh", is_flag=True, help="Believe the state: do not look at what it records.")
-@click.option("-x", "--fail-fast", is_flag=True, help="Start nothing new after a failure.")
-@click.option("--dry-run", is_flag=True, help="Only show the plan.")
 @source_options
 @output_options
 @click.pass_obj
@@ -75,11 +65,11 @@ def run(
     app.warn(session.warnings)
     if dry_run:
         return plan_answer(app, session, session.plan())
-    report = session.run(lambda plan: _approve(app, plan, yes=yes))
-    return _answer(app, session, report)
+    report = session.run(lambda plan: approve(app, plan, yes=yes))
+    return report_answer(app, session, report)
 
 
-def _approve(app: Application, plan: Plan, *, yes: bool) -> bool:
+def approve(app: Application, plan: Plan, *, yes: bool) -> bool:
     """Show the plan and ask; what only writes things down needs no answer."""
     app.reporter.pause()
     app.plan = plan
@@ -94,7 +84,14 @@ def _approve(app: Application, plan: Plan, *, yes: bool) -> bool:
     return confirm(plan, app.stdin, app.err, no_input=app.shared.no_input)
 
 
-def _answer(app: Application, session: Session, report: RunReport | None) -> Answer:
+def report_answer(
+    app: Application, session: Session, report: RunReport | None, *, verb: str = "run"
+) -> Answer:
+    """Answer with what came of a plan.
+
+    Args:
+        verb: what to type to try again.
+    """
     if app.plan is not None:
         app.warn(app.plan.warnings)
     failed = _failed(app.plan, report)
@@ -106,8 +103,8 @@ def _answer(app: Application, session: Session, report: RunReport | None) -> Ans
 
     def lines(look: Look) -> Sequence[str]:
         if report is None:
-            return _nothing_done(app, session, look)
-        return _summary(app, session, report, look)
+            return _nothing_done(app, session, look, verb)
+        return _summary(app, session, report, look, verb)
 
     return Answer(data, lines, of_run(report, app.plan), failed)
 
@@ -120,20 +117,20 @@ def _failed(plan: Plan | None, report: RunReport | None) -> tuple[Diagnostic, ..
     return tuple(dict.fromkeys([*planned, *ran]))
 
 
-def _nothing_done(app: Application, session: Session, look: Look) -> list[str]:
-    if app.plan is None:
-        return ["Nothing to do."]
+def _nothing_done(app: Application, session: Session, look: Look, verb: str) -> list[str]:
+    if app.plan is None or (verb != "run" and not app.plan.changes):
+        return nothing_to_remove(session, look)
     lines = plan_lines(app.plan, PlanView(look, state=session.state_location))
     return [count_line(app.plan)] if app.shared.quiet else lines
 
 
-def _summary(app: Application, session: Session, report: RunReport, look: Look) -> list[str]:
+def _summary(app: Application, session: Session, report: RunReport, look: Look, verb: str) -> list[str]:
     from devstream.report.tables import run_count_line, run_lines
 
     if app.shared.quiet:
         return [run_count_line(report)]
     state = look.paint("dim", f"State: {session.state_location}")
-    return ["", *run_lines(report, _outputs(session), look), state, "", *_try_next(app, report, look)]
+    return ["", *run_lines(report, _outputs(session), look), state, "", *_try_next(app, report, look, verb)]
 
 
 def _outputs(session: Session) -> Mapping[Address, Mapping[str, Any]]:
@@ -147,16 +144,23 @@ def _outputs(session: Session) -> Mapping[Address, Mapping[str, Any]]:
     return {address: comparable(dict(tool.outputs)) for address, tool in tools.items()}
 
 
-def _try_next(app: Application, report: RunReport, look: Look) -> list[str]:
+_AFTER_RUN = (
+    ("show outputs", "what was made, and where"),
+    ("plan", "what differs from the configuration"),
+)
+_AFTER_REMOVAL = (("show state", "what is still recorded"),)
+
+
+def _try_next(app: Application, report: RunReport, look: Look, verb: str) -> list[str]:
     """Propose what people do next: try again after a failure, else look around."""
-    proposals = [
-        ("show outputs", "what was made, and where"),
-        ("plan", "what differs from the configuration"),
-    ]
-    if all(result.outcome is Outcome.SUCCEEDED for result in report.results):
+    proposals = [*(_AFTER_RUN if verb == "run" else _AFTER_REMOVAL)]
+    left = {*report.protected}
+    if any(
+        result.outcome is not Outcome.SUCCEEDED and result.address not in left for result in report.results
+    ):
+        proposals.insert(0, (verb, "try again what did not succeed"))
+    elif verb == "run":
         proposals.append(("show graph", "how it hangs together"))
-    else:
-        proposals.insert(0, ("run", "try again what did not succeed"))
     commands = [(next_command(app.program, verb, app.shared), why) for verb, why in proposals]
     width = max(len(command) for command, _ in commands)
     if width + max(len(why) for _, why in commands) + 4 > look.width:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from devstream.engine.session import Session
+    from devstream.engine.session import Invocation, Session
     from devstream.report.terminal import Look
     from devstream.state.editing import Proposal, Propose
 
-__all__ = ["How", "carry_out", "complete_address", "editing", "open_state", "reading"]
+__all__ = ["How", "carry_out", "complete_address", "editing", "open_state", "reading", "with_default_state"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -73,14 +72,18 @@ def editing(command: Callable[..., Answer]) -> Callable[..., Answer]:
 
 def open_state(app: Application, lock_timeout: float = 90.0) -> Session:
     """Open the state that ``--state`` or the configuration names; else the default one in the current folder."""
+    return app.open(with_default_state(app.invocation(offline=True, lock_timeout=lock_timeout)))
+
+
+def with_default_state(invocation: Invocation) -> Invocation:
+    """Name the state in the current folder, where nothing else is named and there is no configuration."""
     from devstream.config.files import DEFAULT_NAMES
 
-    invocation = app.invocation(offline=True, lock_timeout=lock_timeout)
-    if invocation.state_url is None and invocation.config is None:
-        folder = Path.cwd()
-        if not any((folder / name).exists() for name in DEFAULT_NAMES):
-            invocation = replace(invocation, state_url=DEFAULT_STATE)
-    return app.open(invocation)
+    if invocation.state_url is not None or invocation.config is not None:
+        return invocation
+    if any((invocation.cwd / name).exists() for name in DEFAULT_NAMES):
+        return invocation
+    return replace(invocation, state_url=DEFAULT_STATE)
 
 
 def complete_address(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["recorded_command", "next_command"]
 
+_OF_A_STATE = ("destroy", "show", "state")
+"""Commands that take ``--state``."""
+
 
 def recorded_command(program: str, argv: Sequence[str]) -> str:
     """Write the command line for records and crash files, without the values of variables.
@@ -40,14 +43,16 @@ def next_command(program: str, verb: str, shared: Shared) -> str:
     """Write the command that does ``verb`` (one or two words) with the same configuration."""
     from shlex import join
 
-    return join([program, *verb.split(), *_sources(shared)])
+    return join([program, *verb.split(), *_sources(shared, verb.partition(" ")[0])])
 
 
-def _sources(shared: Shared) -> Iterator[str]:
+def _sources(shared: Shared, command: str) -> Iterator[str]:
     if shared.chdir:
         yield from ("--chdir", shared.chdir)
     if shared.config_file:
         yield from ("-f", str(shared.config_file))
+    if shared.state_url and command in _OF_A_STATE:
+        yield from ("--state", shared.state_url)
     for name, value in shared.variables.items():
         yield from ("--var", f"{name}={value}")
     for file in shared.var_files:

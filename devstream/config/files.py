@@ -93,7 +93,9 @@ def _names_here(cwd: Path) -> str:
         names = sorted(item.name for item in os.scandir(cwd) if _is_config_name(item.name) and item.is_file())
     except OSError:
         return ""
-    return f"name one with -f: {', '.join(names)}" if 0 < len(names) <= MOST_NAMES else ""
+    if not 0 < len(names) <= MOST_NAMES:
+        return ""
+    return f"name one with -f: {', '.join(names)}" + ("; or all of them: -f ." if len(names) > 1 else "")
 
 
 def _shown(path: Path, cwd: Path) -> str:

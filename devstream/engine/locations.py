@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from devstream.errors import UsageError
 from devstream.model.origin import Origin
 from devstream.model.tool import StateLocation
 
-__all__ = ["parse_state_url"]
+__all__ = ["parse_state_url", "folder_of"]
 
 
 def parse_state_url(url: str) -> StateLocation:
@@ -36,3 +38,11 @@ def parse_state_url(url: str) -> StateLocation:
         f"--state {url} does not name a state",
         suggestion="a path, s3://bucket/key?region=REGION, or k8s://namespace/configmap",
     )
+
+
+def folder_of(location: StateLocation, cwd: Path) -> Path:
+    """Give the folder in which relative paths begin, where there is only a state: that of its file, else ``cwd``."""
+    file = location.options.get("stateFile")
+    if location.backend != "local" or not file:
+        return cwd
+    return Path(os.path.normpath(cwd / file)).parent  # not resolved: a link may lead into another folder

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from devstream.model.plan import Outcome
 from devstream.model.recorded import encode, fingerprint, has_marks
-from devstream.model.state import ToolState
+from devstream.model.state import RunRecord, ToolState
 from devstream.model.values import Secret, map_leaves
 from devstream.record import Immutable, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from devstream.model.address import Address
+    from devstream.model.plan import RunReport
     from devstream.model.recorded import Resolver
     from devstream.model.status import ResourceStatus
     from devstream.model.tool import ToolInstance
 
-__all__ = ["Recorder", "utc_now"]
+__all__ = ["Recorder", "run_record", "utc_now"]
 
 
 def utc_now() -> str:
@@ -98,3 +101,17 @@ class Recorder(Immutable, frozen=True):
         if isinstance(leaf, Secret):
             return {"$secret": [], "fingerprint": fingerprint(self.key, leaf.reveal())}
         return leaf
+
+
+def run_record(report: RunReport, command: str, *, since: str) -> RunRecord:
+    """Make the record of a run that is over.
+
+    Args:
+        since: when it began, as it is recorded.
+    """
+    failed: dict[Address, Outcome] = {
+        result.address: result.outcome
+        for result in report.results
+        if result.outcome in (Outcome.FAILED, Outcome.SKIPPED, Outcome.UNKNOWN)
+    }
+    return RunRecord(report.run_id, command, since, utc_now(), failed)

@@ -11,18 +11,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from devstream.engine.emitter import Emitter
-from devstream.errors import ConfigError, DeclinedError, Diagnostic, Severity
-from devstream.graph.dag import CycleError, Graph
+from devstream.engine.invocation import DEFAULT_PARALLELISM, Invocation
+from devstream.errors import DeclinedError, Diagnostic, Severity
 from devstream.model.events import Notice, PlanReady
-from devstream.model.plan import Outcome
-from devstream.model.tool import BARRIER
-from devstream.record import Immutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from devstream.config.model import Config
+    from devstream.engine.expansion import Expanded
+    from devstream.engine.late_reads import LateReads
     from devstream.engine.operations import Operations
     from devstream.engine.reads import PoolReads
     from devstream.engine.recording import Recorder
@@ -30,15 +29,13 @@ if TYPE_CHECKING:
     from devstream.engine.secrets import SecretResolver
     from devstream.engine.settle import Settled
     from devstream.engine.workers import Workers
-    from devstream.errors import Mark
+    from devstream.graph.dag import Graph
     from devstream.model.address import Address
     from devstream.model.events import Event
-    from devstream.model.plan import Plan, RunReport
+    from devstream.model.plan import Plan, Reason, RunReport
     from devstream.model.redact import Redactor
-    from devstream.model.schema import ToolSchema
-    from devstream.model.state import Begin, LeaseHolder, RunRecord, State
+    from devstream.model.state import Begin, LeaseHolder, State
     from devstream.model.tool import StateLocation, ToolInstance
-    from devstream.planning.provider import ReadAnswer, ReadRequest, Reads
     from devstream.plugins.manager import PluginManager
     from devstream.state.backend import StateBackend
     from devstream.state.editing import Proposal, Propose
@@ -46,37 +43,6 @@ if TYPE_CHECKING:
     from devstream.state.session import StateWriter
 
 __all__ = ["Invocation", "Session", "DEFAULT_PARALLELISM"]
-
-DEFAULT_PARALLELISM = 10
-"""Hooks that run at once, where nothing says otherwise."""
-
-
-class Invocation(Immutable, frozen=True):
-    """What the command line asks for.
-
-    Attributes:
-        command: the command as typed, for the records; no values of variables.
-        config: ``-f``; None looks for a config in ``cwd``.
-        state_url: ``--state``: a state without a config.
-        plugins: the values of ``-p``.
-        parallelism: ``--parallelism``, else the config's, else `DEFAULT_PARALLELISM`.
-        lock_timeout: seconds to wait for the lease.
-        offline: an environment variable that is not set is unknown, and no error.
-    """
-
-    command: str
-    cwd: Path
-    environ: Mapping[str, str]
-    config: Path | None = None
-    state_url: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-    var_files: tuple[Path, ...] = ()
-    plugins: tuple[str, ...] = ()
-    parallelism: int | None = None
-    refresh: bool = True
-    fail_fast: bool = False
-    lock_timeout: float = 90.0
-    offline: bool = False
 
 
 class Session:
@@ -125,66 +91,30 @@ class Session:
         """The plugins that may be used; none is loaded yet."""
         from devstream.plugins.manager import PluginManager
 
-        folder = self._folder if self._invocation.state_url is None else None
+        beside_state = self._invocation.state_url is not None
         return PluginManager(
-            folder=folder,
+            folder=None if beside_state and not self._invocation.local_plugins else self.folder,
             arguments=self._invocation.plugins,
             environ=self._invocation.environ,
             report=lambda diagnostic: self._emit.tell(Notice(diagnostic)),
         )
 
     @cached_property
-    def _expanded(self) -> tuple[tuple[ToolInstance, ...], tuple[Diagnostic, ...]]:
-        from devstream.config.expand import expand
+    def _expanded(self) -> Expanded:
+        from devstream.engine.expansion import expand_config
 
-        marks = {
-            tool.address.name: tool.origin.mark for tool in reversed(self.config.tools) if tool.origin.mark
-        }
-        self.plugins.load(marks, marks)
-        expansion = expand(self.config, self._schema_of)
-        names = {
-            tool.address.name: tool.origin.mark for tool in reversed(expansion.tools) if tool.origin.mark
-        }
-        self.plugins.load(names, names)
-        return self._checked(expansion.tools, expansion.warnings)
-
-    def _schema_of(self, name: str, mark: Mark | None) -> ToolSchema | None:
-        return self.plugins.tool(name, mark).schema
-
-    def _checked(
-        self, tools: tuple[ToolInstance, ...], warnings: tuple[Diagnostic, ...]
-    ) -> tuple[tuple[ToolInstance, ...], tuple[Diagnostic, ...]]:
-        """Bring options into the form their schemas ask for, and report every mistake in them at once."""
-        secret = self.secrets if not self._invocation.offline else None
-        prepared, found = [], list(warnings)
-        for tool in tools:
-            plugin = self.plugins.tool(tool.address.name)
-            ready = replace(tool, options=plugin.prepare(dict(tool.options), secret))
-            self._mask_written_secrets(ready)
-            found += plugin.check(ready)
-            prepared.append(ready)
-        errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
-        if errors:
-            raise ConfigError(errors)
-        return tuple(prepared), tuple(found)
-
-    def _mask_written_secrets(self, tool: ToolInstance) -> None:
-        """Text that was written in clear at a secret option is a secret from now on."""
-        from devstream.engine.answers import secrets_in
-
-        for secret in secrets_in(tool.options):
-            if secret.is_resolved and not secret.is_plain:
-                self._redactor.add(secret.reveal())
+        secrets = None if self._invocation.offline else self.secrets
+        return expand_config(self.config, self.plugins, secrets=secrets, conceal=self._redactor.add)
 
     @property
     def tools(self) -> tuple[ToolInstance, ...]:
         """Every tool instance of the config, expanded and checked."""
-        return self._expanded[0]
+        return self._expanded.tools
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """What the user should know about the config."""
-        return (*self.config.warnings, *self._expanded[1])
+        return (*self.config.warnings, *self._expanded.warnings)
 
     @cached_property
     def graph(self) -> Graph[Any]:
@@ -193,31 +123,21 @@ class Session:
         Raises:
             ConfigError: tools wait for each other.
         """
-        from devstream.config.references import references_in
+        from devstream.engine.expansion import graph_of
 
-        edges: dict[Any, list[Any]] = {BARRIER: []}
-        for tool in self.tools:
-            edges[tool.address] = [*tool.depends_on]
-            edges[tool.address] += [reference.address for reference in references_in(tool.options)]
-            if tool.app is None:
-                edges[BARRIER].append(tool.address)
-            if tool.after_tools:
-                edges[tool.address].append(BARRIER)
-        try:
-            return Graph(edges)
-        except CycleError as error:
-            raise ConfigError([self._cycle(error)]) from None
-
-    def _cycle(self, error: CycleError) -> Diagnostic:
-        from devstream.engine.cycles import describe_cycle
-
-        return describe_cycle(error.path, {tool.address: tool for tool in self.tools})
+        return graph_of(self.tools)
 
     # ---- state
 
-    @property
-    def _folder(self) -> Path:
-        return self.config.settings.folder if self._invocation.state_url is None else self._invocation.cwd
+    @cached_property
+    def folder(self) -> Path:
+        """Where relative paths begin: the config's folder; without a config that of a local state, else ``cwd``."""
+        asked = self._invocation
+        if asked.state_url is None:
+            return self.config.settings.folder
+        from devstream.engine.locations import folder_of
+
+        return folder_of(self._state_settings, asked.cwd)
 
     @cached_property
     def _manager(self) -> StateManager:
@@ -225,7 +145,8 @@ class Session:
 
         where = self._state_settings
         factory = self.plugins.backend(where.backend)
-        return StateManager(self._wrap_backend(factory(where.options, self._folder)))
+        base = self.folder if self._invocation.state_url is None else self._invocation.cwd
+        return StateManager(self._wrap_backend(factory(where.options, base)))
 
     @property
     def _state_settings(self) -> StateLocation:
@@ -273,11 +194,34 @@ class Session:
 
     # ---- plan
 
+    @property
+    def _wanted(self) -> tuple[ToolInstance, ...]:
+        """Give the tools that are to be there."""
+        return () if self._invocation.removal else self.tools
+
+    @property
+    def _goal(self) -> Graph[Any]:
+        """Give the graph of what is to be there."""
+        if not self._invocation.removal:
+            return self.graph
+        from devstream.graph.dag import Graph
+
+        return Graph({})
+
+    def _leaving(self, state: State) -> Mapping[Address, Reason] | None:
+        """Say what is to leave; None stands for what is not in the config."""
+        if not self._invocation.removal:
+            return None
+        from devstream.planning.removal import Removal, leaving
+
+        everything = self._invocation.removal is Removal.EVERYTHING
+        return leaving(state, None if everything else [tool.address for tool in self.tools])
+
     def plan(self) -> Plan:
         """Make a plan; changes nothing and records nothing."""
         from devstream.engine.signals import leaves_in_order
 
-        graph = self.graph  # mistakes in the config come before a look at the state
+        graph = self._goal  # mistakes in the config come before a look at the state
         with leaves_in_order(self._children.kill):
             settled = self._settle(self.read_state())
             return self._make_plan(settled, graph)
@@ -287,7 +231,7 @@ class Session:
 
         return Settler(
             state=state,
-            wanted={tool.address for tool in self.tools},
+            wanted={tool.address for tool in self._wanted},
             provider=self.plugins.tool,
             reads=self._late_reads,
             recorder=self._recorder(state),
@@ -304,13 +248,13 @@ class Session:
         from devstream.planning.planner import Planner, Wishes
 
         plan = Planner(
-            tools=self.tools,
+            tools=self._wanted,
             graph=graph,
             state=settled.state,
             provider=self.plugins.tool,
             reads=self._late_reads,
             secrets=self.secrets,
-            wishes=Wishes(refresh=self._invocation.refresh),
+            wishes=Wishes(refresh=self._invocation.refresh, leave=self._leaving(settled.state)),
             unfinished=settled.unfinished,
         ).plan()
         self._emit(PlanReady(plan))
@@ -334,7 +278,9 @@ class Session:
         """
         from devstream.engine.signals import leaves_in_order
 
-        graph = self.graph
+        graph = self._goal
+        if self._invocation.removal and not _holds_anything(self.read_state()):
+            return None
         with ExitStack() as stack:
             stack.enter_context(leaves_in_order(self._children.kill))
             timeout = self._invocation.lock_timeout
@@ -353,14 +299,14 @@ class Session:
         return report
 
     def _carry_out(self, plan: Plan, state: State, graph: Graph[Any], writer: StateWriter) -> RunReport:
+        from devstream.engine.recording import run_record
         from devstream.engine.runner import Stop
         from devstream.engine.signals import stops_in_order
 
         runner = self._runner(plan, state, graph, writer)
         with stops_in_order(lambda number: self._workers.post(Stop(number)), self._children.kill):
             report = runner.run()
-            recorder = self._recorder(state)
-            writer.close(_run_record(report, self._invocation.command, self._holder, recorder))
+            writer.close(run_record(report, self._invocation.command, since=self._holder.since))
         return report
 
     def _runner(self, plan: Plan, state: State, graph: Graph[Any], writer: StateWriter) -> Runner:
@@ -373,7 +319,7 @@ class Session:
             plugin=self.plugins.tool,
             secrets=self.secrets,
             recorder=self._recorder(state),
-            folder=self._folder,
+            folder=self.folder,
             holder=self._holder,
         )
         return Runner(
@@ -387,7 +333,7 @@ class Session:
             workers=self._workers,
             plugin=self.plugins.tool,
             emit=self._emit,
-            folder=self._folder,
+            folder=self.folder,
             fail_fast=self._invocation.fail_fast,
         )
 
@@ -410,7 +356,7 @@ class Session:
         return SecretResolver(
             self.plugins.secret_source,
             environ=self._invocation.environ,
-            folder=self._folder,
+            folder=self.folder,
             redactor=self._redactor,
         )
 
@@ -440,12 +386,16 @@ class Session:
     def _workers(self) -> Workers:
         from devstream.engine.workers import Workers
 
-        return Workers(
-            self._invocation.parallelism or self.config.settings.parallelism or DEFAULT_PARALLELISM
-        )
+        return Workers(self._invocation.parallelism or self._configured_parallelism or DEFAULT_PARALLELISM)
+
+    @property
+    def _configured_parallelism(self) -> int | None:
+        return self.config.settings.parallelism if self._invocation.state_url is None else None
 
     @cached_property
     def _late_reads(self) -> LateReads:
+        from devstream.engine.late_reads import LateReads
+
         return LateReads(lambda: self._reads)
 
     @cached_property
@@ -453,7 +403,7 @@ class Session:
         from devstream.engine.reads import PoolReads
 
         return PoolReads(
-            workers=self._workers, operations=self._operations, folder=self._folder, emit=self._emit
+            workers=self._workers, operations=self._operations, folder=self.folder, emit=self._emit
         )
 
     def _observe(self, event: Event) -> None:
@@ -465,21 +415,6 @@ class Session:
         return Recorder(state.hmac_key)
 
 
-class LateReads:
-    """Reads that bring in what they need with the first one: many plans have nothing to read."""
-
-    def __init__(self, reads: Callable[[], Reads]) -> None:
-        self._reads = reads
-
-    def start(self, request: ReadRequest) -> None:
-        """Begin a read."""
-        self._reads().start(request)
-
-    def wait(self) -> tuple[Address, ReadAnswer]:
-        """Wait for the next answer."""
-        return self._reads().wait()
-
-
 def _began_here(begin: Begin) -> bool:
     from devstream.state.holder import this_process
 
@@ -487,21 +422,14 @@ def _began_here(begin: Begin) -> bool:
     return (begin.host, begin.boot_id) == (here.host, here.boot_id)
 
 
+def _holds_anything(state: State) -> bool:
+    return bool(state.tools or state.open_operations)
+
+
 def _has_errors(plan: Plan) -> bool:
     return any(change.error is not None or change.protected for change in plan.changes)
 
 
 def _asks(plan: Plan) -> bool:
-    """Bookkeeping is not worth a question."""
-    return any(change.action not in ("noop", "error") for change in plan.changes)
-
-
-def _run_record(report: RunReport, command: str, holder: LeaseHolder, recorder: Recorder) -> RunRecord:
-    from devstream.model.state import RunRecord
-
-    failed: dict[Address, Outcome] = {
-        result.address: result.outcome
-        for result in report.results
-        if result.outcome in (Outcome.FAILED, Outcome.SKIPPED, Outcome.UNKNOWN)
-    }
-    return RunRecord(report.run_id, command, holder.since, recorder.clock(), failed)
+    """Bookkeeping is not worth a question; what stays because it is protected is worth a look."""
+    return any(change.action not in ("noop", "error") or change.protected for change in plan.changes)

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from devstream.model.status import ResourceStatus
     from devstream.model.tool import ToolInstance
 
-__all__ = ["Facts", "Read", "decide", "decide_removed"]
+__all__ = ["LEFT_CONFIG", "Facts", "Read", "decide", "decide_removed"]
 
 _NAMED = 3
 """How many upstreams a reason names."""
+
+LEFT_CONFIG = Reason(ReasonCode.REMOVED, "no longer in the config")
 
 
 class Read(Enum):
@@ -173,22 +175,25 @@ def _by_update(facts: Facts, options: list[FieldChange] | tuple[FieldChange, ...
     return Action.REPLACE
 
 
-def decide_removed(recorded: ToolState, *, can_delete: bool, undecidable: Diagnostic | None = None) -> Change:
-    """Choose the action for an entry whose tool has left the config."""
+def decide_removed(
+    recorded: ToolState,
+    *,
+    can_delete: bool,
+    undecidable: Diagnostic | None = None,
+    why: Reason = LEFT_CONFIG,
+) -> Change:
+    """Choose the action for an entry that is to leave: its tool has left the config, or that was asked for."""
     address = recorded.address
     if undecidable is not None:
         reason = Reason(ReasonCode.UNDECIDABLE, undecidable.summary)
         return Change(address, Action.ERROR, (reason,), recorded=recorded, error=undecidable)
-    removed = Reason(ReasonCode.REMOVED, "no longer in the config")
     if recorded.adopted and not recorded.allow_delete:
-        reason = Reason(ReasonCode.REMOVED, "no longer in the config; it was there before us, so it stays")
+        reason = replace(why, text=f"{why.text}; it was there before us, so it stays")
         return Change(address, Action.FORGET, (reason,), recorded=recorded)
     if not can_delete:
-        reason = Reason(
-            ReasonCode.REMOVED, "no longer in the config; it cannot be deleted, so it is left in place"
-        )
+        reason = replace(why, text=f"{why.text}; it cannot be deleted, so it is left in place")
         return Change(address, Action.FORGET, (reason,), recorded=recorded)
-    return Change(address, Action.DELETE, (removed,), recorded=recorded)
+    return Change(address, Action.DELETE, (why,), recorded=recorded)
 
 
 def _change(

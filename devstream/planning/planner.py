@@ -14,7 +14,7 @@ from devstream.model.plan import Action, Change, Plan, Reason, ReasonCode
 from devstream.model.recorded import decode, has_marks, resolve, visible
 from devstream.model.values import iter_leaves
 from devstream.planning.compare import Comparison, compare
-from devstream.planning.decide import Facts, Read, decide, decide_removed
+from devstream.planning.decide import LEFT_CONFIG, Facts, Read, decide, decide_removed
 from devstream.planning.outputs import Known, OutputBook, outputs_before, outputs_now
 from devstream.planning.protection import leave_out_protected
 from devstream.planning.provider import ReadAnswer, ReadRequest
@@ -47,10 +47,12 @@ class Wishes(Immutable, frozen=True):
     Attributes:
         refresh: False: tools that are recorded are not read.
         unprotect: addresses whose protection is lifted for this plan.
+        leave: what is to leave, and why; None: whatever is not in the config.
     """
 
     refresh: bool = True
     unprotect: frozenset[Address] = frozenset()
+    leave: Mapping[Address, Reason] | None = None
 
 
 class Unfinished(Immutable, frozen=True):
@@ -299,14 +301,18 @@ class Planner:
         return json.dumps(visible(dict(properties), self._state.hmac_key), sort_keys=True)
 
     def _decide_removed(self) -> dict[Address, Change]:
-        """Decide what is recorded, or was begun, and is not in the config."""
-        gone = {address: entry for address, entry in self._state.tools.items() if address not in self._tools}
+        """Decide what is recorded, or was begun, and is to leave."""
+        gone = {address: entry for address, entry in self._state.tools.items() if self._leaves(address)}
         decided = {address: self._decide_entry(entry) for address, entry in gone.items()}
         for address, trouble in self._unfinished.undecidable.items():
-            if address not in self._tools and address not in gone:
+            if self._leaves(address) and address not in gone:
                 reason = Reason(ReasonCode.UNDECIDABLE, trouble.summary)
                 decided[address] = Change(address, Action.ERROR, (reason,), error=trouble)
         return decided
+
+    def _leaves(self, address: Address) -> bool:
+        leave = self._wishes.leave
+        return address not in self._tools if leave is None else address in leave
 
     def _decide_entry(self, entry: ToolState) -> Change:
         options = decode(dict(entry.options), lambda _, value: value)
@@ -317,7 +323,8 @@ class Planner:
             reason = Reason(ReasonCode.REMOVED, failure.summary)
             return Change(entry.address, Action.ERROR, (reason,), recorded=entry, error=failure)
         undecidable = self._unfinished.undecidable.get(entry.address)
-        return decide_removed(entry, can_delete=can_delete, undecidable=undecidable)
+        why = (self._wishes.leave or {}).get(entry.address, LEFT_CONFIG)
+        return decide_removed(entry, can_delete=can_delete, undecidable=undecidable, why=why)
 
     def _placed(self, error: DevstreamError, tool: ToolInstance) -> Diagnostic:
         """Say at which option a reference or secret could not be resolved."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from devstream.errors import Diagnostic
 from devstream.model.plan import Action, Reason, ReasonCode
+from devstream.model.tool import BARRIER
+from devstream.planning.removal import is_of_tools
 from devstream.record import replace
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def leave_out_protected(
     """
     kept = [change for change in changes.values() if _is_held(change) and change.address not in unprotect]
     left_out: dict[Address, Change] = {}
-    names = {str(address): address for address in changes} if kept else {}
+    names = _names(changes) if kept else {}
     ahead = [(change, change.address) for change in kept]
     seen = {change.address for change in kept}
     while ahead:
@@ -41,10 +43,20 @@ def leave_out_protected(
         elif change.tool is not None:
             continue
         for name in change.recorded.depends_on if change.recorded else ():
-            if name in names and names[name] not in seen:
-                seen.add(names[name])
-                ahead.append((changes[names[name]], holder))
+            for address in names.pop(name, ()):
+                if address not in seen:
+                    seen.add(address)
+                    ahead.append((changes[address], holder))
     return {address: left_out.get(address, change) for address, change in changes.items()}
+
+
+def _names(changes: Mapping[Address, Change]) -> dict[str, tuple[Address, ...]]:
+    """Say what recorded dependencies stand for: addresses, and the barrier for all of ``tools:``."""
+    tools = (change for change in changes.values() if change.recorded and is_of_tools(change.recorded))
+    return {
+        **{str(address): (address,) for address in changes},
+        BARRIER: tuple(change.address for change in tools),
+    }
 
 
 def _is_held(change: Change) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from devstream.graph.dag import CycleError, Graph
 from devstream.model.plan import Action
 from devstream.model.tool import BARRIER
+from devstream.planning.removal import is_of_tools
 from devstream.record import Immutable
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class _Removal(Immutable, frozen=True, dict=True):
     def is_of_tools(self, address: Address) -> bool:
         """Tell whether it was recorded as one of those that the barrier stands for."""
         recorded = self._recorded(address)
-        return recorded is not None and recorded.app is None and BARRIER not in recorded.depends_on
+        return recorded is not None and is_of_tools(recorded)
 
     def _recorded(self, address: Address) -> ToolState | None:
         """Find its record; of a create that was interrupted there is only what it had begun with."""

@@ -128,6 +128,8 @@ def count_line(plan: Plan) -> str:
     ]
     if not sure and not counts["conditional"] and not counts["error"]:
         kept = f", {counts['keep']} protected and left in place" if counts["keep"] else ""
+        if kept and not counts["noop"]:
+            return f"No changes{kept}."
         return f"No changes: {_tools(counts['noop'])} as the configuration says{kept}."
     return f"Plan: {', '.join(sure) or 'nothing for sure'}{'; ' if apart else ''}{', '.join(apart)}."
 
@@ -151,12 +153,13 @@ def _sections(plan: Plan, depth: Depth) -> Iterator[_Section]:
     outside: list[Change] = []
     errors: list[Change] = []
     removals: list[Change] = []
+    asked: list[Change] = []
     for change in plan.changes:
         kind = kind_of(change)
         if kind == "noop" and depth is not Depth.FULL:
             continue
         if kind in ("delete", "forget", "keep"):
-            removals.append(change)
+            (asked if _is_asked_for(change) else removals).append(change)
         elif kind == "error":
             errors.append(change)
         elif _is_outside(change):
@@ -169,9 +172,14 @@ def _sections(plan: Plan, depth: Depth) -> Iterator[_Section]:
         ("changed outside of devstream", outside),
         ("cannot be planned", errors),
         ("no longer in the config", removals),
+        ("to be removed", asked),
     ):
         if changes:
             yield title, changes
+
+
+def _is_asked_for(change: Change) -> bool:
+    return any(reason.code is ReasonCode.REQUESTED for reason in change.reasons)
 
 
 def _is_outside(change: Change) -> bool:
@@ -216,7 +224,10 @@ def _heading(change: Change, columns: tuple[int, int], view: PlanView) -> list[s
 def _reason(change: Change, view: PlanView) -> str:
     texts = [one_line(reason.text or reason.code.value) for reason in change.reasons]
     text = "; ".join(texts)
-    return text if view.depth is Depth.FULL else fit(text, REASON_WIDTH, view.look.ellipsis)
+    is_needed = (
+        change.error is not None and view.depth is not Depth.SUMMARY
+    )  # it is all that is said about it
+    return text if is_needed or view.depth is Depth.FULL else fit(text, REASON_WIDTH, view.look.ellipsis)
 
 
 def _block_place(change: Change, view: PlanView) -> str:

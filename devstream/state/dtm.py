@@ -95,6 +95,8 @@ def _entries(data: bytes, location: str) -> dict[Address, dict[str, Any]]:
         if not isinstance(entry, dict):
             raise _not_it(location, f"{key} is not a mapping")
         name, instance = entry.get("name"), entry.get("instanceID")
+        if not isinstance(name, str) or not isinstance(instance, str):
+            raise _not_it(location, f"{key} has no name and instanceID")
         try:
             address = Address.parse(f"{name}.{instance}")
         except ValueError as error:

@@ -22,6 +22,7 @@ from devstream.state.head import is_sealed
 from devstream.state.migrations import FORMAT
 
 if TYPE_CHECKING:
+    from devstream.model.address import Address
     from devstream.model.state import Record, State
     from devstream.state.backend import StateBackend
     from devstream.state.editing import Propose
@@ -106,26 +107,39 @@ class Merge:
         self.notes: list[str] = []
         self._fold = Fold(state.tools.values(), state.open_operations.values())
         self._begins = {record.op_id: record for record in rescue.records if isinstance(record, Begin)}
-        if state.serial == rescue.serial:
-            self.records += [record for record in rescue.records if not isinstance(record, Begin)]
-            return
+        self._nobody_wrote = state.serial == rescue.serial
+        last = {self._address(record): record for record in rescue.records}
         for record in rescue.records:
-            self._judge(record)
+            self._judge(record, is_last=last[self._address(record)] is record)
 
-    def _judge(self, record: Record) -> None:
-        if isinstance(record, End) and record.op_id in self._begins:
-            self._judge_end(record, self._begins[record.op_id])
+    def _address(self, record: Record) -> Address | None:
+        match record:
+            case End(op_id):
+                return self._begins[op_id].address if op_id in self._begins else None
+            case Begin() | Put() | Drop():
+                return record.address
+            case Move():
+                return record.source
+        return None
+
+    def _judge(self, record: Record, *, is_last: bool) -> None:
+        if isinstance(record, End):
+            if record.op_id in self._begins:
+                self._judge_end(record, self._begins[record.op_id], is_last=is_last)
+        elif self._nobody_wrote and not isinstance(record, Begin):
+            self._add(record)
         elif isinstance(record, Put | Drop | Move) and not _is_so_already(self._fold, record):
             self.notes.append(_left_alone(record))
 
-    def _judge_end(self, end: End, begin: Begin) -> None:
+    def _judge_end(self, end: End, begin: Begin, *, is_last: bool) -> None:
         address = begin.address
         opened, entry = self._fold.open_operations.get(address), self._fold.tools.get(address)
-        if opened is not None:
-            if (opened.begin.op_id, opened.begin.attempt) == (begin.op_id, begin.attempt):
-                self._add(end)
-            else:
-                self.notes.append(f"{address}: another operation is open; the next run looks at it")
+        if opened is not None and (opened.begin.op_id, opened.begin.attempt) == (begin.op_id, begin.attempt):
+            self._add(end)
+        elif not is_last:
+            return
+        elif opened is not None:
+            self.notes.append(f"{address}: another operation is open; the next run looks at it")
         elif entry is None and end.tool_state is not None:
             # another attempt, so that merging again does not take it for the one that was left open
             self._add(replace(begin, attempt=begin.attempt + 1))

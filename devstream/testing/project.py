@@ -232,7 +232,7 @@ class ProjectSession(Session):
 
     @cached_property
     def _workers(self) -> Workers:
-        size = self._invocation.parallelism or self.config.settings.parallelism or DEFAULT_PARALLELISM
+        size = self._invocation.parallelism or self._configured_parallelism or DEFAULT_PARALLELISM
         return Workers(size, patience=self._owner.patience)
 
 

@@ -165,3 +165,16 @@ def test_what_it_added_outlives_bookkeeping(project: Project, hub: Hub) -> None:
     project.run().assert_success()
     assert project.entry("hub.h").tags == ("new",)
     assert project.entry("hub.h").outputs == before
+
+
+def test_a_failed_attempt_counts_even_if_the_upstream_goes_back(project: Project, hub: Hub) -> None:
+    """Nobody knows how far the failed attempt got: what was connected before may not be any more."""
+    project.tools(block("thing.a", {"value": "old"}), hub_block())
+    project.run().assert_success()
+    project.tools(block("thing.a", {"value": "new"}), hub_block())
+    hub.before["integrate"] = fail
+    assert project.run().outcomes["hub.h"] == "integrate failed"
+    hub.before.clear()
+    project.tools(block("thing.a", {"value": "old"}), hub_block())
+    assert project.run().assert_success().started == ["update thing.a", "integrate hub.h"]
+    project.plan().assert_nothing_to_do()

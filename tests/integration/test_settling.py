@@ -332,3 +332,16 @@ def test_a_retried_create_that_is_not_reached_keeps_its_name(
     project.run().assert_success()
     (call,) = (call for call in project.hook_calls.made if call.hook == "create")
     assert (call.op_id, call.attempt) == (begun.begin.op_id, 2)
+
+
+def test_an_interrupted_attempt_to_integrate_again_counts_even_if_the_upstream_goes_back(
+    project: Project, things: dict[str, Things], crash: Crash
+) -> None:
+    hub = {**tool_block("hub.h"), "dependsOn": ["thing.a"]}
+    project.tools(tool_block("thing.a", "old"), hub)
+    project.run().assert_success()
+    project.tools(tool_block("thing.a", "new"), hub)
+    interrupt(project, things["hub"], "integrate", crash, done=True)
+    project.tools(tool_block("thing.a", "old"), hub)
+    assert project.run().assert_success().started == ["update thing.a", "integrate hub.h"]
+    project.plan().assert_nothing_to_do()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devstream.errors import StateDamagedError, StateForeignError, UsageError
+from devstream.errors import DevstreamError, StateDamagedError, StateForeignError, UsageError
 from devstream.model.address import Address
 from devstream.model.plan import Action
 from devstream.model.state import Begin, Put, PutReason
+from devstream.state.dtm import importing
+from devstream.state.fold import fold
 from devstream.state.head import is_sealed
 from devstream.state.history import read_history
 from devstream.state.reading import decode_head
@@ -223,7 +227,7 @@ def test_what_a_crashed_run_had_recorded_is_lost_with_the_head(recorded: Any) ->
 
 
 def newest(recorded: Any) -> str:
-    return max(recorded.blobs)
+    return str(max(recorded.blobs))
 
 
 def test_a_lost_head_of_a_large_state(recorded: Any) -> None:
@@ -340,7 +344,12 @@ def test_an_edit_of_a_state_without_its_snapshots(recorded: Any) -> None:
 def test_an_edit_of_a_large_state(recorded: Any) -> None:
     recorded.run(*large(1))
     recorded.run(a=1)
-    edit(recorded, lambda plain: plain["records"][0]["tool"]["options"].update(n=5))
+
+    def change(plain: Any) -> None:
+        (record,) = [item for item in plain["records"] if item["type"] == "put"]
+        record["tool"]["options"]["n"] = 5
+
+    edit(recorded, change)
     (record,) = recorded.edit(accepted).records
     assert str(record.address) == "noop.a"
     assert recorded.marks["a"] == 5
@@ -386,3 +395,29 @@ def test_damage_and_foreign_files_are_not_accepted(recorded: Any) -> None:
         recorded.edit(accepted)
     with pytest.raises(StateForeignError):
         recorded.edit(restore(1))
+
+
+def garbled(data: bytes, choose: random.Random) -> bytes:
+    """Do to a file what disks, editors and crashes do."""
+    start = choose.randrange(len(data))
+    stop = min(len(data), start + choose.choice([1, 8, 200]))
+    middle = choose.choice([b"", b"\0" * (stop - start), choose.randbytes(stop - start), b"}", b'"x"'])
+    return data[:start] + middle + (data[stop:] if choose.random() < 0.7 else b"")
+
+
+def test_whatever_became_of_the_head_nothing_is_made_up(recorded: Any) -> None:
+    three_runs(recorded)
+    head, last = recorded.path.read_bytes(), recorded.state
+    choose = random.Random(4)
+    restored = 0
+    for _ in range(150):
+        recorded.path.write_bytes(garbled(head, choose))
+        with suppress(DevstreamError):
+            proposal = restore(last.serial)(recorded.backend)
+            assert fold(proposal.state, proposal.records).tools == last.tools
+            restored += 1
+        with suppress(DevstreamError):
+            accepted(recorded.backend)
+        with suppress(DevstreamError):
+            importing(lambda *_: False, "now")(recorded.backend)
+    assert restored > 100

@@ -1,0 +1,50 @@
+"""`Invocation`: what the command line asks for, in the engine's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from devstream.record import Immutable, field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from devstream.planning.removal import Removal
+
+__all__ = ["Invocation", "DEFAULT_PARALLELISM"]
+
+DEFAULT_PARALLELISM = 10
+"""Hooks that run at once, where nothing says otherwise."""
+
+
+class Invocation(Immutable, frozen=True):
+    """What the command line asks for.
+
+    Attributes:
+        command: the command as typed, for the records; no values of variables.
+        config: ``-f``; None looks for a config in ``cwd``.
+        state_url: ``--state``: a state without a config.
+        plugins: the values of ``-p``.
+        parallelism: ``--parallelism``, else the config's, else `DEFAULT_PARALLELISM`.
+        lock_timeout: seconds to wait for the lease.
+        offline: an environment variable that is not set is unknown, and no error.
+        local_plugins: with ``state_url``: plugins that lie beside the state are used too.
+        removal: plan to remove, instead of making the world as the config says.
+    """
+
+    command: str
+    cwd: Path
+    environ: Mapping[str, str]
+    config: Path | None = None
+    state_url: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    var_files: tuple[Path, ...] = ()
+    plugins: tuple[str, ...] = ()
+    parallelism: int | None = None
+    refresh: bool = True
+    fail_fast: bool = False
+    lock_timeout: float = 90.0
+    offline: bool = False
+    local_plugins: bool = False
+    removal: Removal | None = None
