@@ -9,21 +9,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import BenchmarkError
+from benchmarks.measure import BenchmarkError, Metric
 from benchmarks.profiling import profile, summary
-from benchmarks.programs import OPTIONAL, Workshop, find_programs
+from benchmarks.programs import OPTIONAL, Case, Workshop, find_programs
 from benchmarks.report import PAGE, Machine, block, one_line, put_into, title
-from benchmarks.results import Result, command_of, measure_row
-from benchmarks.rows import IDEAL, Metric, Row, all_rows
+from benchmarks.results import command_of, measure_row
+from benchmarks.rows import IDEAL, Row, all_rows
+from benchmarks.workloads import Load, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.programs import Program
+    from benchmarks.results import Result
 
 __all__ = ["main"]
 
 _WORK = Path(__file__).parents[1] / "build" / "benchmarks"
+
+
+_WARM_UP = Row("warm-up", Case.NOOP, Load(Shape.INDEPENDENT, 3), "")
+"""To prepare this row runs a plan's and a run's code once, which leaves it compiled."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,6 +92,7 @@ def _measure(
     options: argparse.Namespace,
 ) -> int:
     machine, results, skipped = Machine.look(workshop.folder), [], {}
+    command_of(_WARM_UP, programs, workshop)
     for row in rows:
         if row.peer in missing:
             skipped[row.key] = missing[row.peer]

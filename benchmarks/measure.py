@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["BenchmarkError", "Command", "Cost", "alternate", "environment", "measure"]
+__all__ = ["BenchmarkError", "Command", "Cost", "Metric", "alternate", "environment", "measure"]
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _NOT_PASSED_ON = (
@@ -23,8 +24,20 @@ _NOT_PASSED_ON = (
 )
 
 
+_FEW = 3
+"""The most pairs of a slow row: what comes in only once is small there, beside what is measured."""
+
+
 class BenchmarkError(Exception):
     """A program that was to be measured did not do what it should."""
+
+
+class Metric(StrEnum):
+    """What is compared."""
+
+    WALL = "wall"
+    CPU = "cpu"
+    PEAK = "peak"
 
 
 class Cost(NamedTuple):
@@ -33,6 +46,10 @@ class Cost(NamedTuple):
     wall: float
     cpu: float
     peak: float
+
+    def of(self, metric: Metric) -> float:
+        """Give one of the three."""
+        return {Metric.WALL: self.wall, Metric.CPU: self.cpu, Metric.PEAK: self.peak}[metric]
 
 
 @dataclass(frozen=True)
@@ -106,11 +123,11 @@ def alternate(
 ) -> list[tuple[Cost, Cost | None]]:
     """Measure two commands in turns, A B B A, so that both see the same weather.
 
-    Each runs once before, unmeasured, which also compiles Python; theirs only where there is more than one pair.
+    Each runs once before, unmeasured, but for rows so slow that they have few pairs.
     """
-    measure(ours, environ)
-    if theirs and pairs > 1:
-        measure(theirs, environ)
+    for command in (ours, theirs):
+        if command and pairs > _FEW:
+            measure(command, environ)
     found: list[tuple[Cost, Cost | None]] = []
     for number in range(pairs):
         if theirs and number % 2:

@@ -28,11 +28,18 @@ _STANDARD = Path(sysconfig.get_path("stdlib"))
 
 
 class Profile(NamedTuple):
-    """Seconds of own time, by package and by function; a built-in function counts for the package that calls it."""
+    """Seconds of the main thread.
+
+    Attributes:
+        packages: own time by package; a built-in function counts for the package that calls it.
+        functions: own time by function.
+        inclusive: time of our functions with all that they call.
+    """
 
     total: float
     packages: Counter[str]
     functions: Counter[str]
+    inclusive: Counter[str]
 
 
 def profile(command: Command, environ: Mapping[str, str]) -> Profile:
@@ -49,15 +56,18 @@ def profile(command: Command, environ: Mapping[str, str]) -> Profile:
 def _sum_up(stats: pstats.Stats) -> Profile:
     packages: Counter[str] = Counter()
     functions: Counter[str] = Counter()
+    inclusive: Counter[str] = Counter()
     entries = stats.stats  # type: ignore[attr-defined]
-    for function, (_, _, own, _, callers) in entries.items():
+    for function, (_, _, own, with_calls, callers) in entries.items():
         functions[_name(function)] += own
+        if _package(function).startswith("devstream."):
+            inclusive[_name(function)] = with_calls
         if function[0] != "~" or not callers:
             packages[_package(function)] += own
             continue
         for caller, (_, _, share, _) in callers.items():
             packages[_package(caller)] += share
-    return Profile(sum(packages.values()), packages, functions)
+    return Profile(sum(packages.values()), packages, functions, inclusive)
 
 
 def _package(function: _Function) -> str:
@@ -85,7 +95,10 @@ def summary(found: Profile, *, functions: int = 8) -> str:
         for name, seconds in found.packages.most_common()
         if seconds >= found.total / 100
     )
-    lines = "".join(
-        f"- {seconds:.3f} s `{name}`\n" for name, seconds in found.functions.most_common(functions)
-    )
-    return f"Own time of the main thread, {found.total:.2f} s under cProfile: {packages}.\n\n{lines}"
+    head = f"Own time of the main thread, {found.total:.2f} s under cProfile: {packages}."
+    own, inclusive = _lines(found.functions, functions), _lines(found.inclusive, functions)
+    return f"{head}\n\nBy function, own time:\n\n{own}\nOurs, with what they call:\n\n{inclusive}"
+
+
+def _lines(times: Counter[str], count: int) -> str:
+    return "".join(f"- {seconds:.3f} s `{name}`\n" for name, seconds in times.most_common(count))

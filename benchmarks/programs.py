@@ -6,14 +6,19 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import configs
 from benchmarks.measure import BenchmarkError, Command, environment, measure
-from benchmarks.workloads import PARALLELISM, Load
+from benchmarks.workloads import PARALLELISM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from benchmarks.workloads import Load
 
 __all__ = ["OPTIONAL", "Case", "Job", "Program", "Workshop", "find_programs"]
 
@@ -111,8 +116,8 @@ def find_programs(work: Path, wanted: tuple[str, ...]) -> tuple[dict[str, Progra
 
     Side effects: makes a virtual environment in ``work`` for each peer from PyPI.
     """
-    makers = {
-        "devstream": lambda: _devstream(),
+    makers: dict[str, Callable[[], Program]] = {
+        "devstream": _devstream,
         "terraform": lambda: _terraform(work),
         "doit": lambda: _doit(work),
         "ansible": lambda: _ansible(work),
@@ -139,9 +144,9 @@ def _devstream() -> Program:
         {
             Case.VERSION: Job(("--version",)),
             Case.NOOP: Job(("plan",), empty=False, expect="No changes"),
-            Case.PLAN: Job(("plan",)),
-            Case.RUN: Job(run),
-            Case.VALIDATE: Job(("validate",)),
+            Case.PLAN: Job(("plan",), expect="to create"),
+            Case.RUN: Job(run, expect="succeeded."),
+            Case.VALIDATE: Job(("validate",), expect="is valid"),
         },
         {"devstream.yaml": configs.devstream_yaml},
         leftovers=("devstream.state*",),

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.rows import IDEAL, Metric
+from benchmarks.measure import Metric
+from benchmarks.rows import IDEAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +25,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "performance.md"
 """The page that holds the table."""
 
 _HEAD = (
-    "| what | beside | n | wall, s | ratio (best) | CPU | peak, MiB | target | |\n"
+    "| what | beside | n | wall, s | ratio (best) | CPU | peak, MiB | target | verdict |\n"
     "|---|---|---|---|---|---|---|---|---|\n"
 )
 
@@ -171,4 +172,4 @@ def put_into(page: str, name: str, text: str) -> str:
     if not opening or not closing:
         message = f'the page has no place for "{name}"'
         raise ValueError(message)
-    return f"{before}{start}\n{text}\n{end}{after}"
+    return f"{before}{start}\n{text.strip()}\n\n{end}{after}"

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import Cost, alternate
+from benchmarks.measure import Metric, alternate
 from benchmarks.programs import Case
-from benchmarks.rows import IDEAL, Metric, Row, Target
+from benchmarks.rows import IDEAL
 from benchmarks.workloads import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from benchmarks.measure import Command
+    from benchmarks.measure import Command, Cost
     from benchmarks.programs import Program, Workshop
+    from benchmarks.rows import Row, Target
 
 __all__ = ["Result", "command_of", "measure_row"]
 
@@ -38,13 +39,13 @@ class Result:
 
     def ours(self, metric: Metric) -> float:
         """Give the median of ours."""
-        return median(getattr(ours, metric) for ours, _ in self.pairs)
+        return median([ours.of(metric) for ours, _ in self.pairs])
 
     def theirs(self, metric: Metric) -> float | None:
         """Give the median of theirs, None where there is nobody beside us."""
         if self.row.peer == IDEAL:
             return self.row.load.ideal if metric is Metric.WALL else None
-        found = [getattr(theirs, metric) for _, theirs in self.pairs if theirs]
+        found = [theirs.of(metric) for _, theirs in self.pairs if theirs]
         return median(found) if found else None
 
     def ratios(self, metric: Metric) -> list[float]:
@@ -52,7 +53,7 @@ class Result:
         if self.row.peer == IDEAL:
             ideal = self.row.load.ideal
             return [ours.wall / ideal for ours, _ in self.pairs] if metric is Metric.WALL else []
-        return [getattr(ours, metric) / getattr(theirs, metric) for ours, theirs in self.pairs if theirs]
+        return [ours.of(metric) / theirs.of(metric) for ours, theirs in self.pairs if theirs]
 
     def ratio(self, metric: Metric) -> float:
         """Give the median of the ratios, by which a target is met or not."""

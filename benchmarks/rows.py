@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from benchmarks.measure import Metric
 from benchmarks.programs import Case
 from benchmarks.workloads import Load, Shape
 
-__all__ = ["IDEAL", "Metric", "Row", "Target", "all_rows"]
+__all__ = ["IDEAL", "Row", "Target", "all_rows"]
 
 IDEAL = "ideal"
 """The peer that takes no time but the delays themselves."""
-
-
-class Metric(StrEnum):
-    """What is compared."""
-
-    WALL = "wall"
-    CPU = "cpu"
-    PEAK = "peak"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class Load:
 
     def __str__(self) -> str:
         delay = f", {self.delay:g} s each" if self.delay else ""
+        if self.shape is Shape.APPS:
+            return f"{self.tools // 3:,} apps ({self.tools:,} tools)"
         return f"{self.tools:,} {self.shape}{delay}"
 
     @property

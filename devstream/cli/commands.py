@@ -17,6 +17,11 @@ ENTRIES = {
     "plan": Entry("devstream.cli.plan:plan", "Show what a run would do."),
     "delete": Entry("devstream.cli.delete:delete", "Delete what the configuration lists."),
     "destroy": Entry("devstream.cli.destroy:destroy", "Delete everything that is recorded."),
+    "init": Entry("devstream.cli.init:init", "Check that the plugins are there, and make the state."),
+    "verify": Entry(
+        "devstream.cli.verify:verify",
+        "Check everything that a run needs: configuration, plugins, state, plan.",
+    ),
     "validate": Entry(
         "devstream.cli.validate:validate", "Check the configuration, without looking at the world."
     ),

@@ -253,6 +253,11 @@ def _type_of(block: Block) -> tuple[str | None, str | None] | None:
         template = block.required("templateName")
         return (None, template) if template else None
     if block.values.get("templateName"):
+        if near := nearest(kind, ["template"]):
+            block.problems.error(
+                f'there is no type "{kind}"', "unknown-type", block.place("type"), suggestion=near
+            )
+            return None
         block.problems.warn(
             f'templateName is not used with the type "{kind}"',
             "not-used",

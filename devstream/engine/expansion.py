@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from devstream.errors import ConfigError
+from devstream.errors import ConfigError, PluginError
 from devstream.graph.dag import CycleError, Graph
 from devstream.model.tool import BARRIER
 from devstream.record import replace
@@ -12,6 +12,7 @@ from devstream.record import replace
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from devstream.config.expand import Expansion
     from devstream.config.model import Config
     from devstream.errors import Diagnostic, Mark
     from devstream.model.schema import ToolSchema
@@ -46,13 +47,7 @@ def expand_config(
         ConfigError: with every mistake in options at once.
         PluginError: a tool's plugin is missing or does not load.
     """
-    from devstream.config.expand import expand
-
-    def schema_of(name: str, mark: Mark | None) -> ToolSchema | None:
-        return plugins.tool(name, mark).schema
-
-    _load(plugins, config.tools)
-    expansion = expand(config, schema_of)
+    expansion = _expanded(config, plugins)
     _load(plugins, expansion.tools)
     prepared, found = [], list(expansion.warnings)
     for tool in expansion.tools:
@@ -65,6 +60,29 @@ def expand_config(
     if errors:
         raise ConfigError(errors)
     return Expanded(tuple(prepared), tuple(found))
+
+
+def _expanded(config: Config, plugins: PluginManager) -> Expansion:
+    """Expand the apps; where plugins are missing, everything else that is wrong is said with it."""
+    from devstream.config.expand import expand
+
+    def schema_of(name: str, mark: Mark | None) -> ToolSchema | None:
+        return plugins.tool(name, mark).schema
+
+    missing: PluginError | None = None
+    try:
+        _load(plugins, config.tools)
+    except PluginError as error:
+        missing = error
+    try:
+        expansion = expand(config, schema_of)
+    except ConfigError as error:
+        if missing is None:
+            raise
+        raise ConfigError(dict.fromkeys([*missing.diagnostics, *error.diagnostics])) from None
+    if missing is not None:
+        raise missing
+    return expansion
 
 
 def _load(plugins: PluginManager, tools: Sequence[ToolInstance]) -> None:

@@ -165,6 +165,19 @@ class Session:
         """Read the state, without a lease and without writing anything."""
         return self._manager.read()
 
+    def make_state(self) -> bool:
+        """Write the first, empty state where there is none yet; tells whether that was so.
+
+        Raises:
+            LeaseError: somebody else is running.
+            StateError: what is there cannot be used, or nothing can be written there.
+        """
+        if self.read_state().lineage:
+            return False
+        timeout = self._invocation.lock_timeout
+        with self._manager.acquire(self._holder, timeout=timeout, notice=self._tell_who):
+            return True
+
     def look(self, propose: Propose) -> Proposal:
         """Say what would be recorded, without a lease and without writing anything."""
         return propose(self.backend)

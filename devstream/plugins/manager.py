@@ -89,6 +89,7 @@ class PluginManager:
         self._tools: dict[str, ToolPlugin] = {}
         self._failed_observers: set[str] = set()
         self._started = False
+        self._not_started: PluginError | None = None
         self._observing = False
 
     def load(self, names: Iterable[str], marks: Mapping[str, Mark] | None = None) -> None:
@@ -194,14 +195,22 @@ class PluginManager:
         """Load what is loaded in any case: ``-p``, the local file, observers."""
         if not self._started:
             self._started = True
-            for argument in self._arguments:
-                self._load_argument(argument)
-            self._load_local()
+            try:
+                self._load_given()
+            except PluginError as error:
+                self._not_started = error
+        if self._not_started is not None:
+            raise self._not_started
         if observers and not self._observing:
             self._observing = True
             for candidate in self._catalogue.extensions():
                 if candidate.name.startswith("observer."):
                     self._load_extension(candidate)
+
+    def _load_given(self) -> None:
+        for argument in self._arguments:
+            self._load_argument(argument)
+        self._load_local()
 
     def _load_argument(self, argument: str) -> None:
         from pathlib import Path

@@ -7,10 +7,13 @@ The mistakes that can be written down are in tests/cases/bad_input, a folder a c
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CASES = Path(__file__).parents[1] / "cases" / "bad_input"
 NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())
@@ -202,7 +205,7 @@ def test_a_process_ends_the_same_way(bench: Any, name: str) -> None:
 
 # ---- one slip of the hand in a real configuration
 
-SLIPS = {
+SLIPS: dict[str, Callable[[str], str]] = {
     "a line is gone": lambda line: "",
     "a line is there twice": lambda line: f"{line}\n{line}",
     "a line is cut": lambda line: line[: len(line) // 2],

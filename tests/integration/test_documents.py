@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -63,6 +64,19 @@ def test_a_plugin_with_a_schema(tmp_path: Path) -> None:
     )
     assert done.returncode == 3
     assert 'did you mean "path"?' in done.stderr
+
+
+def test_the_test_of_a_plugin(tmp_path: Path) -> None:
+    conftest, test = blocks("docs/plugin/testing.md", "python")
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "test_note.py").write_text(test)
+    (tmp_path / "devstream_plugins.py").write_text(blocks("docs/plugin/first-plugin.md", "python")[0])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
 
 
 def test_the_tutorial(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ EXCERPTS = [
     ("x: \x1b[31mred\n", 1, 1, ["  1 | x: red", "    | ^"]),
     ("x: 1\r\ny: 2\r\n", 2, 1, ["  1 | x: 1", "  2 | y: 2", "    | ^"]),
     ("", 1, 1, ["  1 | ", "    | ^"]),
+    ("a: 1\n", 2, 1, ["  1 | a: 1", "  2 | ", "    | ^"]),
+    ("\ufeffa: 1\n", 1, 4, ["  1 | a: 1", "    |    ^"]),
 ]
 
 
@@ -71,6 +73,12 @@ def test_excerpt(tmp_path: Path, text: str, line: int, column: int, expected: li
         assert lines == expected
     else:
         assert not any("^" in shown for shown in lines)
+
+
+def test_utf_16_is_quoted_as_text(tmp_path: Path) -> None:
+    (tmp_path / "tools.yaml").write_bytes("a: é\n".encode("utf-16"))
+    lines = told(tmp_path, Diagnostic("wrong", "x", mark=Mark(str(tmp_path / "tools.yaml"), 1, 4)))
+    assert lines[2:] == ["  1 | a: é", "    |    ^"]
 
 
 @pytest.mark.parametrize("width", [24, 40, 80])
