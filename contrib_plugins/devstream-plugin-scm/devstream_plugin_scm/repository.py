@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated
 
 from msgspec import Struct, field
@@ -77,7 +78,9 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
             message = f"scmType is missing (supported: {', '.join(SUPPORTED_SCM_TYPES)})"
             raise ValueError(message)
         if kind not in SUPPORTED_SCM_TYPES:
-            message = f'scmType "{kind}" is not available yet (supported: {", ".join(SUPPORTED_SCM_TYPES)})'
+            near = get_close_matches(kind, SUPPORTED_SCM_TYPES, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"supported: {', '.join(SUPPORTED_SCM_TYPES)}"
+            message = f'scmType "{kind}" is not available yet ({hint})'
             raise ValueError(message)
         self.scm_type = kind
 
