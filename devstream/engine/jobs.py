@@ -231,6 +231,7 @@ class Jobs:
             lineage=self._state.lineage,
             app=owner.app,
             tags=owner.tags,
+            timeout=job.timeout,
         )
 
     def _upstream(self, job: Job) -> dict[str, Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from devstream.engine.answers import checked_outputs, checked_status, secrets_in
 from devstream.engine.context import EventLog, HookContext, HookTool
 from devstream.errors import DevstreamError, Diagnostic, RetryableError
+from devstream.model.tool import READ_TIMEOUT
 from devstream.planning.provider import ReadAnswer
 from devstream.record import Immutable, field, replace
 
@@ -54,6 +55,7 @@ class OperationRequest(Immutable, frozen=True):
         upstream: outputs of direct upstreams by address.
         retries: how often to try again after "nothing was changed" (or after any failed `read`).
         look_after: on failure ask `read` at once what is there now.
+        timeout: seconds it may take, tries again included.
     """
 
     hook: Hook
@@ -70,6 +72,7 @@ class OperationRequest(Immutable, frozen=True):
     lineage: str = ""
     app: str | None = None
     tags: tuple[str, ...] = ()
+    timeout: float = READ_TIMEOUT
 
 
 class OperationResult(Immutable, frozen=True):

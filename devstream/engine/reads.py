@@ -61,7 +61,7 @@ class PoolReads:
             self._workers.submit(
                 request.address,
                 partial(self._operations.run, request),
-                timeout=READ_TIMEOUT,
+                timeout=request.timeout,
             )
 
 
@@ -78,6 +78,7 @@ def read_request(request: ReadRequest, folder: Path) -> OperationRequest:
         retries=owner.retries if owner else 0,
         app=owner.app if owner else None,
         tags=owner.tags if owner else (),
+        timeout=min(READ_TIMEOUT, (owner.timeout if owner else None) or READ_TIMEOUT),
     )
 
 

@@ -24,7 +24,6 @@ from devstream.errors import DevstreamError, Diagnostic, Severity
 from devstream.model.events import Notice, OperationEnded, OperationStarted, RunEnded, RunStarted
 from devstream.model.plan import Action, Outcome, Result, RunReport
 from devstream.model.state import Drop
-from devstream.model.tool import READ_TIMEOUT
 from devstream.planning.provider import ReadRequest
 from devstream.record import Immutable, replace
 
@@ -225,7 +224,7 @@ class Runner:
         while self._looks and self._workers.idle > 0:
             request = self._looks.popleft()
             call = partial(self._operations.run, request)
-            self._workers.submit(_Look(request.address), call, timeout=READ_TIMEOUT)
+            self._workers.submit(_Look(request.address), call, timeout=request.timeout)
 
     def _is_full(self, name: str) -> bool:
         schema = self._plugin(name).schema
@@ -236,8 +235,8 @@ class Runner:
         name = job.address.name
         self._busy[name] = self._busy.get(name, 0) + 1
         self._emit(OperationStarted(job.address, job.steps[0], job.attempt))
-        call = partial(self._operations.run, self._jobs.request(job))
-        self._workers.submit(_Running(job), call, timeout=job.timeout)
+        request = self._jobs.request(job)
+        self._workers.submit(_Running(job), partial(self._operations.run, request), timeout=request.timeout)
 
     def _look(self, change: Change) -> None:
         """Let `read` be asked, now that everything upstream is over; without one, decide at once."""

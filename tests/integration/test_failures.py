@@ -409,3 +409,13 @@ def test_nothing_more_starts_once_the_state_cannot_be_written(
     ran = project.run(parallelism=1)
     assert ran.started == ["create thing.t0"]
     assert set(ran.outcomes.values()) == {"create succeeded", "create cancelled"}
+
+
+def test_a_short_time_limit_holds_for_looking_too(project: Project) -> None:
+    slow = ["sh", "-c", "test -e made || exit 3; exec sleep 60"]
+    project.tools(block("command.a", {"create": ["touch", "made"], "read": slow}, timeout=5))
+    project.run().assert_success()
+    project.tools(block("command.a", {"create": ["touch", "made"], "read": slow}, timeout=0.3))
+    change = project.plan().change("command.a")
+    assert change.error is not None
+    assert "took too long" in change.error.summary
