@@ -195,7 +195,23 @@ def _hint(text: str, offset: int, problem: str) -> str:
         if offset - line_start > _LONGEST_KEY:
             return f"a key without ? before it has at most {_LONGEST_KEY} characters"
         return 'text that holds ": " must be quoted'
-    return ""
+    return next((hint for words, hint in _HINTS if words in problem), "")
+
+
+_HINTS = (
+    ("expected key", "the line begins too far left or right: keys of one mapping stand below each other"),
+    (
+        "<document start>",
+        "the line begins further left than the first one: top-level keys stand at the left margin",
+    ),
+    ("'-' indicator", "the line begins too far left or right: items of one list stand below each other"),
+    ("',' or ']'", "a list in [ ] is not closed, or a comma is missing"),
+    (
+        "',' or '}'",
+        'a mapping in { } is not closed, a comma is missing, or text that holds ": " is not quoted',
+    ),
+)
+"""What the words of YAML's grammar mean to people."""
 
 
 def _character(source: Source, error: Exception) -> Diagnostic:

@@ -240,6 +240,10 @@ ERRORS: list[tuple[str, str, str, str]] = [
     ("P22", f"[[ a ~ '{'x' * 490}' ]] {'y' * 600}: 1", None, "at most 1024 characters"),  # type: ignore[list-item]
     ("P23", f"k: x\nl: {'y' * 1_000_000}\nm: n: o", "3:5", "mapping values"),
     ("P25", "a:\n\tb: 1", "2:1", "a tab cannot indent"),
+    ("R18", "a:\n- b: 1\n c: 2", "3:2", "keys of one mapping stand below each other"),
+    ("R18", " a: 1\nb: 2", "2:1", "top-level keys stand at the left margin"),
+    ("R18", "a: [b\nc: 1", "2:2", "not closed"),
+    ("R18", "a: {b: c: d}", "1:9", "not closed"),
     ("P25", "\tk: 1", "1:1", "a tab cannot indent"),
     ("P26", "a: &x [*x]", "1:8", "contains itself"),
     ("P28", "a: !!python/object:os.system x", "1:4", "unknown tag"),
