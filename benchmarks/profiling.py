@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["Profile", "profile", "summary"]
 
 _CODE = """\
-import cProfile, sys
+import cProfile, os, sys
 from devstream.__main__ import main
 sys.argv[0] = "devstream"
-cProfile.run("main()", {path!r})
+profile, leave = cProfile.Profile(), os._exit
+def save_and_leave(code):
+    profile.dump_stats({path!r})
+    leave(code)
+os._exit = save_and_leave
+save_and_leave(profile.runcall(main))
 """
+
+_ALL = 0.9
+"""The share of the time above which a function only leads to where the time goes."""
 
 _Function = tuple[str, int, str]
 _STANDARD = Path(sysconfig.get_path("stdlib"))
@@ -60,7 +68,7 @@ def _sum_up(stats: pstats.Stats) -> Profile:
     entries = stats.stats  # type: ignore[attr-defined]
     for function, (_, _, own, with_calls, callers) in entries.items():
         functions[_name(function)] += own
-        if _package(function).startswith("devstream."):
+        if _package(function).startswith("devstream.") and with_calls < _ALL * stats.total_tt:  # type: ignore[attr-defined]
             inclusive[_name(function)] = with_calls
         if function[0] != "~" or not callers:
             packages[_package(function)] += own

@@ -55,6 +55,8 @@ class Shared:
     var_files: tuple[Path, ...] = ()
     plugins: tuple[str, ...] = ()
     chdir: str | None = None
+    replace: tuple[str, ...] = ()
+    unprotect: tuple[str, ...] = ()
 
 
 class Answer(Immutable, frozen=True):
@@ -202,6 +204,8 @@ class Application:
             fail_fast=fail_fast,
             lock_timeout=lock_timeout,
             offline=offline,
+            replace=shared.replace,
+            unprotect=shared.unprotect,
         )
 
     def open(self, invocation: Invocation) -> Session:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from devstream.cli.addresses import unprotect_option
 from devstream.cli.options import epilog, output_options, run_options, source_options
 from devstream.cli.plan import plan_answer
 from devstream.cli.run import approve, report_answer
@@ -27,6 +28,7 @@ __all__ = ["delete", "remove"]
     )
 )
 @run_options
+@unprotect_option
 @source_options
 @output_options
 @click.pass_obj

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstream.cli.addresses import unprotect_option
 from devstream.cli.delete import remove
 from devstream.cli.options import epilog, output_options, run_options, source_options, state_option
 from devstream.cli.state_session import with_default_state
@@ -29,6 +30,7 @@ __all__ = ["destroy"]
     )
 )
 @run_options
+@unprotect_option
 @state_option
 @source_options
 @output_options

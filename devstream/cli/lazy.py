@@ -12,6 +12,8 @@ from devstream.errors import nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from click.shell_completion import CompletionItem
+
 __all__ = ["LazyGroup", "Entry"]
 
 
@@ -54,12 +56,24 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command the arguments begin with; the error names the nearest one."""
         name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
+        if not ctx.resilient_parsing and self.get_command(ctx, name) is None and not name.startswith("-"):
             near = nearest(name, [*self.list_commands(ctx), *self._aliases])
             error = click.UsageError(f'there is no command "{name}"', ctx)
             error.add_note(near or f"there are: {', '.join(self.list_commands(ctx))}")
             raise error
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands, without importing them, and the group's options."""
+        from click.shell_completion import CompletionItem
+
+        rows = {name: entry.summary for name, entry in self._entries.items()}
+        rows |= {alias: rows[target] for alias, target in self._aliases.items()}
+        rows |= {name: command.get_short_help_str() for name, command in sorted(self.commands.items())}
+        items = [
+            CompletionItem(name, help=text) for name, text in rows.items() if name.startswith(incomplete)
+        ]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, without importing them."""

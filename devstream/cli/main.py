@@ -17,7 +17,10 @@ from devstream.errors import DevstreamError, ExitCode, UsageError, nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["main", "run_this_process"]
+__all__ = ["COMPLETING", "main", "run_this_process"]
+
+COMPLETING = "_DEVSTREAM_COMPLETE"
+"""Set by a shell that wants to know how a line could go on."""
 
 
 def run_this_process() -> int:
@@ -26,6 +29,10 @@ def run_this_process() -> int:
         if getattr(sys, name) is None:  # closed by whoever started us
             nothing = os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, os.fdopen(nothing, "r" if name == "stdin" else "w", encoding="utf-8"))
+    if COMPLETING in os.environ:
+        from devstream.cli.completion import complete
+
+        return complete(os.environ)
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # not every stand-in for a stream can be changed
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

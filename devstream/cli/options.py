@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-__all__ = ["output_options", "source_options", "state_option", "run_options", "epilog", "Duration"]
+__all__ = [
+    "output_options",
+    "source_options",
+    "state_option",
+    "run_options",
+    "shared_option",
+    "epilog",
+    "Duration",
+]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -56,6 +64,11 @@ def _keep(attribute: str, convert: Callable[[Any], Any] = lambda value: value) -
 
 def _shared(*names: str, keep: Callable[..., None], **settings: Any) -> Decorator:
     return click.option(*names, callback=keep, expose_value=False, **settings)
+
+
+def shared_option(attribute: str, *names: str, **settings: Any) -> Decorator:
+    """Make an option whose value is kept in `Shared`, under a name."""
+    return _shared(*names, keep=_keep(attribute), **settings)
 
 
 def _chdir(ctx: click.Context, param: click.Parameter, value: str | None) -> None:

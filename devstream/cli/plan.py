@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstream.cli.addresses import replace_option, unprotect_option
 from devstream.cli.application import Answer, Application
 from devstream.cli.exit_codes import of_plan
 from devstream.cli.options import epilog, output_options, source_options
@@ -26,6 +27,7 @@ __all__ = ["nothing_to_remove", "plan", "plan_answer"]
     epilog=epilog(
         "devstream plan                            what differs, field by field",
         "devstream plan --summary                  one line for each change",
+        "devstream plan --replace file.readme      make it anew, whatever its options",
         "devstream plan --detailed-exitcode        exit code 2 where there are changes",
         "devstream plan -o json | jq .summary      the same as data",
     )
@@ -37,6 +39,8 @@ __all__ = ["nothing_to_remove", "plan", "plan_answer"]
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
 @click.option("--parallelism", type=click.IntRange(1, 1000), help="How many tools are read at once.")
 @click.option("--no-refresh", is_flag=True, help="Believe the state: do not look at what it records.")
+@replace_option
+@unprotect_option
 @source_options
 @output_options
 @click.pass_obj
@@ -82,7 +86,7 @@ def plan_answer(
             return nothing_to_remove(session, look)
         if app.shared.quiet:
             return [count_line(made)]
-        command = next_command(app.program, verb, app.shared)
+        command = next_command(app.program, verb, app.shared, same_plan=True)
         return plan_lines(made, PlanView(look, depth, command, session.state_location))
 
     return Answer(data, lines, of_plan(made, detailed=detailed))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstream.cli.addresses import replace_option, unprotect_option
 from devstream.cli.application import Answer, Application
 from devstream.cli.exit_codes import of_run
 from devstream.cli.options import epilog, output_options, run_options, source_options
@@ -38,6 +39,8 @@ __all__ = ["approve", "report_answer", "run"]
 )
 @run_options
 @click.option("--no-refresh", is_flag=True, help="Believe the state: do not look at what it records.")
+@replace_option
+@unprotect_option
 @source_options
 @output_options
 @click.pass_obj

@@ -1,4 +1,4 @@
-"""``devstream show config|expanded|graph|state|outputs``."""
+"""``devstream show config|expanded|graph|state|outputs|status``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 from devstream.cli.application import Answer, Application
 from devstream.cli.lazy import LazyGroup
 from devstream.cli.options import epilog, output_options, source_options, state_option
+from devstream.cli.state_session import complete_address
+from devstream.cli.status import status
 from devstream.errors import UsageError, nearest
 from devstream.report.graph import Picture
 
@@ -32,7 +34,10 @@ __all__ = ["show"]
 )
 @output_options
 def show() -> None:
-    """Show the configuration, the graph, the state or its outputs."""
+    """Show the configuration, the graph, the state, its outputs, or what is there now."""
+
+
+show.add_command(status)
 
 
 @show.command(
@@ -143,7 +148,7 @@ def graph(app: Application, *, picture: str) -> Answer:
         "devstream show state --state ./devstream.state    without a configuration",
     ),
 )
-@click.argument("addresses", nargs=-1)
+@click.argument("addresses", nargs=-1, shell_complete=complete_address)
 @state_option
 @source_options
 @output_options
@@ -174,7 +179,7 @@ def state(app: Application, *, addresses: tuple[str, ...]) -> Answer:
     short_help="What was made, and where.",
     epilog=epilog("devstream show outputs", "devstream show outputs repo-scaffolding.web -o json"),
 )
-@click.argument("addresses", nargs=-1)
+@click.argument("addresses", nargs=-1, shell_complete=complete_address)
 @state_option
 @source_options
 @output_options

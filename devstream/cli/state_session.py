@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from devstream.cli.addresses import complete_address
 from devstream.cli.application import Answer, Application
 from devstream.cli.options import Duration, output_options, source_options, state_option
 from devstream.cli.prompt import agree
@@ -16,8 +17,6 @@ from devstream.record import Immutable, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from click.shell_completion import CompletionItem
 
     from devstream.engine.session import Invocation, Session
     from devstream.report.terminal import Look
@@ -84,21 +83,6 @@ def with_default_state(invocation: Invocation) -> Invocation:
     if any((invocation.cwd / name).exists() for name in DEFAULT_NAMES):
         return invocation
     return replace(invocation, state_url=DEFAULT_STATE)
-
-
-def complete_address(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the addresses that are recorded."""
-    from click.shell_completion import CompletionItem
-
-    app = ctx.find_object(Application)
-    if app is None:
-        return []
-    try:
-        state = open_state(app).read_state()
-    except Exception:  # noqa: BLE001 - whatever is wrong, the shell's line is no place to say so
-        return []
-    names = sorted({str(address) for address in (*state.tools, *state.open_operations)})
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def carry_out(

@@ -39,11 +39,23 @@ def _without_value(assignment: str) -> str:
     return assignment if not equals or value.startswith("env:") else f"{name}=..."
 
 
-def next_command(program: str, verb: str, shared: Shared) -> str:
-    """Write the command that does ``verb`` (one or two words) with the same configuration."""
+def next_command(program: str, verb: str, shared: Shared, *, same_plan: bool = False) -> str:
+    """Write the command that does ``verb`` (one or two words) with the same configuration.
+
+    Args:
+        same_plan: with what was asked of the plan, too.
+    """
     from shlex import join
 
-    return join([program, *verb.split(), *_sources(shared, verb.partition(" ")[0])])
+    wishes = _wishes(shared) if same_plan else ()
+    return join([program, *verb.split(), *_sources(shared, verb.partition(" ")[0]), *wishes])
+
+
+def _wishes(shared: Shared) -> Iterator[str]:
+    for address in shared.replace:
+        yield from ("--replace", address)
+    for address in shared.unprotect:
+        yield from ("--unprotect", address)
 
 
 def _sources(shared: Shared, command: str) -> Iterator[str]:

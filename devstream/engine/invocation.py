@@ -30,7 +30,10 @@ class Invocation(Immutable, frozen=True):
         lock_timeout: seconds to wait for the lease.
         offline: an environment variable that is not set is unknown, and no error.
         local_plugins: with ``state_url``: plugins that lie beside the state are used too.
+        bare: no plugin is loaded but that of the state's backend.
         removal: plan to remove, instead of making the world as the config says.
+        replace: addresses of tools that are made anew.
+        unprotect: addresses whose protection does not count this time.
     """
 
     command: str
@@ -47,4 +50,7 @@ class Invocation(Immutable, frozen=True):
     lock_timeout: float = 90.0
     offline: bool = False
     local_plugins: bool = False
+    bare: bool = False
     removal: Removal | None = None
+    replace: tuple[str, ...] = ()
+    unprotect: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from devstream.errors import DeclinedError, Diagnostic, Severity
 from devstream.model.events import Notice, PlanReady
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from devstream.config.model import Config
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from devstream.graph.dag import Graph
     from devstream.model.address import Address
     from devstream.model.events import Event
-    from devstream.model.plan import Plan, Reason, RunReport
+    from devstream.model.plan import Plan, RunReport
     from devstream.model.redact import Redactor
-    from devstream.model.state import Begin, LeaseHolder, State
+    from devstream.model.seen import Seen
+    from devstream.model.state import LeaseHolder, State
     from devstream.model.tool import StateLocation, ToolInstance
+    from devstream.planning.planner import Wishes
     from devstream.plugins.manager import PluginManager
     from devstream.state.backend import StateBackend
     from devstream.state.editing import Proposal, Propose
@@ -91,11 +93,13 @@ class Session:
         """The plugins that may be used; none is loaded yet."""
         from devstream.plugins.manager import PluginManager
 
-        beside_state = self._invocation.state_url is not None
+        asked = self._invocation
+        alone = asked.bare or (asked.state_url is not None and not asked.local_plugins)
         return PluginManager(
-            folder=None if beside_state and not self._invocation.local_plugins else self.folder,
-            arguments=self._invocation.plugins,
-            environ=self._invocation.environ,
+            folder=None if alone else self.folder,
+            arguments=() if asked.bare else asked.plugins,
+            environ=asked.environ,
+            observers=not asked.bare,
             report=lambda diagnostic: self._emit.tell(Notice(diagnostic)),
         )
 
@@ -137,19 +141,20 @@ class Session:
             return self.config.settings.folder
         from devstream.engine.locations import folder_of
 
-        return folder_of(self._state_settings, asked.cwd)
+        return folder_of(self.state_settings, asked.cwd)
 
     @cached_property
     def _manager(self) -> StateManager:
         from devstream.state.manager import StateManager
 
-        where = self._state_settings
+        where = self.state_settings
         factory = self.plugins.backend(where.backend)
         base = self.folder if self._invocation.state_url is None else self._invocation.cwd
         return StateManager(self._wrap_backend(factory(where.options, base)))
 
     @property
-    def _state_settings(self) -> StateLocation:
+    def state_settings(self) -> StateLocation:
+        """Which backend has the state, and its options."""
         if self._invocation.state_url is None:
             return self.config.settings.state
         from devstream.engine.locations import parse_state_url
@@ -205,6 +210,14 @@ class Session:
         """Where the state's bytes are."""
         return self._manager.backend
 
+    def look_at(self, state: State, addresses: Collection[Address]) -> tuple[Seen, ...]:
+        """Ask `read` about tools that are recorded; changes nothing and records nothing."""
+        from devstream.engine.looking import look_at
+        from devstream.engine.signals import leaves_in_order
+
+        with leaves_in_order(self._children.kill):
+            return look_at(state, addresses, provider=self.plugins.tool, reads=self._late_reads)
+
     # ---- plan
 
     @property
@@ -221,14 +234,12 @@ class Session:
 
         return Graph({})
 
-    def _leaving(self, state: State) -> Mapping[Address, Reason] | None:
-        """Say what is to leave; None stands for what is not in the config."""
-        if not self._invocation.removal:
-            return None
-        from devstream.planning.removal import Removal, leaving
+    def _wishes(self, state: State) -> Wishes:
+        """Say what was asked of the plan."""
+        from devstream.engine.wishes import wishes
 
-        everything = self._invocation.removal is Removal.EVERYTHING
-        return leaving(state, None if everything else [tool.address for tool in self.tools])
+        listed = () if self._invocation.removal == "everything" else self.tools
+        return wishes(self._invocation, state, [tool.address for tool in listed])
 
     def plan(self) -> Plan:
         """Make a plan; changes nothing and records nothing."""
@@ -240,7 +251,7 @@ class Session:
             return self._make_plan(settled, graph)
 
     def _settle(self, state: State) -> Settled:
-        from devstream.engine.settle import Settler
+        from devstream.engine.settle import Settler, began_here
 
         return Settler(
             state=state,
@@ -249,7 +260,7 @@ class Session:
             reads=self._late_reads,
             recorder=self._recorder(state),
             wait_for_children=self._wait_for_children,
-            local=_began_here,
+            local=began_here,
         ).settle()
 
     def _wait_for_children(self, lineage: str, op_id: str) -> str | None:
@@ -258,7 +269,7 @@ class Session:
         return wait_for_children(lineage, op_id, self._invocation.environ)
 
     def _make_plan(self, settled: Settled, graph: Graph[Any]) -> Plan:
-        from devstream.planning.planner import Planner, Wishes
+        from devstream.planning.planner import Planner
 
         plan = Planner(
             tools=self._wanted,
@@ -267,7 +278,7 @@ class Session:
             provider=self.plugins.tool,
             reads=self._late_reads,
             secrets=self.secrets,
-            wishes=Wishes(refresh=self._invocation.refresh, leave=self._leaving(settled.state)),
+            wishes=self._wishes(settled.state),
             unfinished=settled.unfinished,
         ).plan()
         self._emit(PlanReady(plan))
@@ -292,7 +303,7 @@ class Session:
         from devstream.engine.signals import leaves_in_order
 
         graph = self._goal
-        if self._invocation.removal and not _holds_anything(self.read_state()):
+        if self._invocation.removal and self.read_state().is_empty:
             return None
         with ExitStack() as stack:
             stack.enter_context(leaves_in_order(self._children.kill))
@@ -426,17 +437,6 @@ class Session:
         from devstream.engine.recording import Recorder
 
         return Recorder(state.hmac_key)
-
-
-def _began_here(begin: Begin) -> bool:
-    from devstream.state.holder import this_process
-
-    here = this_process("", "")
-    return (begin.host, begin.boot_id) == (here.host, here.boot_id)
-
-
-def _holds_anything(state: State) -> bool:
-    return bool(state.tools or state.open_operations)
 
 
 def _has_errors(plan: Plan) -> bool:

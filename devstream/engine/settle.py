@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from devstream.engine.recording import Recorder
     from devstream.model.address import Address
-    from devstream.model.state import OpenOperation, State
+    from devstream.model.state import Begin, OpenOperation, State
     from devstream.planning.provider import Provider, ReadAnswer, Reads
 
-__all__ = ["Settled", "Settler"]
+__all__ = ["Settled", "Settler", "began_here"]
 
 
 class Settled(Immutable, frozen=True):
@@ -174,3 +174,11 @@ class Settler:
             tuple(ends),
             Unfinished(self._undecidable, self._retries),
         )
+
+
+def began_here(begin: Begin) -> bool:
+    """Tell whether an operation began on this host, since it was started last."""
+    from devstream.state.holder import this_process
+
+    here = this_process("", "")
+    return (begin.host, begin.boot_id) == (here.host, here.boot_id)

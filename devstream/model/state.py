@@ -212,6 +212,11 @@ class State(Immutable, frozen=True):
     last_run: RunRecord | None = None
     lease: LeaseHolder | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing is recorded, and nothing is unfinished."""
+        return not self.tools and not self.open_operations
+
     def with_tools(self, tools: Mapping[Address, ToolState]) -> State:
         """Give the same state with other entries."""
         return replace(self, tools=tools)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from devstream.model.values import Path
     from devstream.planning.outputs import OutputBook
 
-__all__ = ["Comparison", "compare", "recorded_dependencies"]
+__all__ = ["Comparison", "compare", "drift", "recorded_dependencies"]
 
 
 class Comparison(Immutable, frozen=True):
@@ -75,9 +75,9 @@ def compare(
     alike = wanted is None or same(recorded.options, wanted)
     changed = [] if alike else list(_options(tool, recorded, wanted, resolver, flags))
     options = [field for field in changed if "record_only" not in flags(field.path)]
-    drift = list(_drift(recorded, observed, key)) if observed is not None else []
+    drifted = list(drift(recorded, observed, key)) if observed is not None else []
     return Comparison(
-        fields=(*options, *drift),
+        fields=(*options, *drifted),
         # options that are not alike and do not differ have another name for the same value
         bookkeeping=(not alike and not options) or _bookkeeping(tool, recorded, dependencies),
         refreshed=observed is not None and _refreshed(recorded, observed),
@@ -116,8 +116,8 @@ def _options(
         )
 
 
-def _drift(recorded: ToolState, observed: ResourceStatus, key: bytes) -> Iterator[FieldChange]:
-    """Compare the properties that both sides hold: what `read` does not mention has not drifted."""
+def drift(recorded: ToolState, observed: ResourceStatus, key: bytes) -> Iterator[FieldChange]:
+    """Yield what differs in the properties that both sides hold: what `read` does not mention has not drifted."""
     before, now = _both(recorded.properties, observed.properties)
     if same(before, now):
         return

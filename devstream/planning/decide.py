@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from devstream.model.status import ResourceStatus
     from devstream.model.tool import ToolInstance
 
-__all__ = ["LEFT_CONFIG", "Facts", "Read", "decide", "decide_removed"]
+__all__ = ["LEFT_CONFIG", "Facts", "Read", "decide", "decide_removed", "made_anew"]
 
 _NAMED = 3
 """How many upstreams a reason names."""
@@ -93,7 +93,7 @@ def decide(facts: Facts) -> Change:
     recorded = facts.recorded
     change = _decide_tainted(facts, recorded) if recorded.tainted else _decide_recorded(facts)
     if change.action is Action.REPLACE and recorded.adopted and not facts.tool.allow_delete:
-        return replace(change, action=Action.ERROR, error=_not_ours_to_replace(facts))
+        return replace(change, action=Action.ERROR, error=_not_ours_to_replace(facts.tool))
     return change
 
 
@@ -196,6 +196,37 @@ def decide_removed(
     return Change(address, Action.DELETE, (why,), recorded=recorded)
 
 
+def made_anew(change: Change, traits: Traits) -> Change:
+    """Turn the change of a tool into a replace, because that was asked for; what is not there is made anyway."""
+    tool, recorded = change.tool, change.recorded
+    if tool is None or recorded is None or change.action in (Action.CREATE, Action.ERROR):
+        return change
+    reasons = (Reason(ReasonCode.REQUESTED, "asked for"), *change.reasons)
+    error = None
+    if recorded.adopted and not tool.allow_delete:
+        error = _not_ours_to_replace(tool)
+    elif not traits.can_delete:
+        error = _cannot_be_deleted(tool)
+    return replace(
+        change,
+        action=Action.ERROR if error else Action.REPLACE,
+        reasons=reasons,
+        conditional_on=(),
+        look_again=False,
+        put=None,
+        error=error,
+    )
+
+
+def _cannot_be_deleted(tool: ToolInstance) -> Diagnostic:
+    return Diagnostic(
+        "cannot be replaced: it cannot be deleted",
+        "not-deletable",
+        mark=tool.origin.mark,
+        address=str(tool.address),
+    )
+
+
 def _change(
     facts: Facts,
     action: Action,
@@ -257,12 +288,12 @@ def _error(facts: Facts, code: ReasonCode, error: Diagnostic) -> Change:
     )
 
 
-def _not_ours_to_replace(facts: Facts) -> Diagnostic:
+def _not_ours_to_replace(tool: ToolInstance) -> Diagnostic:
     return Diagnostic(
         "would have to be replaced, but it was there before us and is not deleted",
         "adopted",
-        mark=facts.tool.origin.mark,
-        address=str(facts.address),
+        mark=tool.origin.mark,
+        address=str(tool.address),
         suggestion="`allowDelete: true` allows it",
     )
 

@@ -14,7 +14,7 @@ from devstream.model.plan import Action, Change, Plan, Reason, ReasonCode
 from devstream.model.recorded import decode, has_marks, resolve, visible
 from devstream.model.values import iter_leaves
 from devstream.planning.compare import Comparison, compare
-from devstream.planning.decide import LEFT_CONFIG, Facts, Read, decide, decide_removed
+from devstream.planning.decide import LEFT_CONFIG, Facts, Read, decide, decide_removed, made_anew
 from devstream.planning.outputs import Known, OutputBook, outputs_before, outputs_now
 from devstream.planning.protection import leave_out_protected
 from devstream.planning.provider import ReadAnswer, ReadRequest
@@ -47,11 +47,13 @@ class Wishes(Immutable, frozen=True):
     Attributes:
         refresh: False: tools that are recorded are not read.
         unprotect: addresses whose protection is lifted for this plan.
+        replace: what is made anew, whatever its options.
         leave: what is to leave, and why; None: whatever is not in the config.
     """
 
     refresh: bool = True
     unprotect: frozenset[Address] = frozenset()
+    replace: frozenset[Address] = frozenset()
     leave: Mapping[Address, Reason] | None = None
 
 
@@ -211,6 +213,8 @@ class Planner:
             except DevstreamError as error:
                 answer = ReadAnswer(None, self._placed(error, tool))
         change = decide(self._facts(tool, traits, answer, comparison, adopts=provider.adopts))
+        if tool.address in self._wishes.replace:
+            change = made_anew(change, traits)
         self._book.known[tool.address] = _known_after(change, can_integrate=traits.can_integrate)
         if change.action is Action.NOOP and change.recorded is not None and change.recorded.tainted:
             self._warnings.append(_still_tainted(change))

@@ -61,6 +61,7 @@ class PluginManager:
         arguments: the values of ``-p``: a module's name, a path to a ``.py`` file, or ``no:NAME``.
         environ: the environment; DEVSTREAM_DISABLE_PLUGINS names plugins to block, separated by commas.
         search_path: where installed distributions are looked for; None means `sys.path`.
+        observers: False: observers are not loaded.
         report: told about an observer that fails, once for each; by default it is logged.
     """
 
@@ -71,6 +72,7 @@ class PluginManager:
         arguments: Sequence[str] = (),
         environ: Mapping[str, str],
         search_path: Sequence[str] | None = None,
+        observers: bool = True,
         report: Callable[[Diagnostic], None] | None = None,
     ) -> None:
         disabled = environ.get("DEVSTREAM_DISABLE_PLUGINS", "").split(",")
@@ -90,7 +92,7 @@ class PluginManager:
         self._failed_observers: set[str] = set()
         self._started = False
         self._not_started: PluginError | None = None
-        self._observing = False
+        self._observing = not observers
 
     def load(self, names: Iterable[str], marks: Mapping[str, Mark] | None = None) -> None:
         """Load the plugins of several tools, and the observers.

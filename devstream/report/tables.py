@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from devstream.model.state import State, ToolState
     from devstream.report.terminal import Look
 
-__all__ = ["table", "run_lines", "run_count_line", "state_lines", "output_lines", "local_time"]
+__all__ = [
+    "condition",
+    "local_time",
+    "notes_of",
+    "output_lines",
+    "run_count_line",
+    "run_lines",
+    "state_lines",
+    "table",
+]
 
 NOTE = "worth knowing"
 NOTES = 3
@@ -147,7 +156,12 @@ def _notes(result: Result, outputs: Mapping[str, Any]) -> list[str]:
         return [one_line(result.error.summary)]
     if result.cause is not None:
         return [f"because of {result.cause}"]
-    info = {name: value for name, value in flat(result.info).items() if _is_note(value)}
+    return notes_of(result.info, outputs)
+
+
+def notes_of(info: Mapping[str, Any], outputs: Mapping[str, Any]) -> list[str]:
+    """Say the few things that are most worth knowing: verdicts, then places, then the rest."""
+    info = {name: value for name, value in flat(info).items() if _is_note(value)}
     places = {name: value for name, value in flat(outputs).items() if _is_place(name, value)}
     notes = sorted({**places, **info}.items(), key=lambda note: _rank(note[0]))
     return [f"{name}: {_bare(value)}" for name, value in notes[:NOTES]]
@@ -179,7 +193,7 @@ def state_lines(state: State, look: Look) -> list[str]:
     rows = []
     for address, tool in state.tools.items():
         rows.append(
-            (str(address), _condition(state, tool), tool.app or "", local_time(tool.updated), _provider(tool))
+            (str(address), condition(state, tool), tool.app or "", local_time(tool.updated), _provider(tool))
         )
     for address, opened in state.open_operations.items():
         if address not in state.tools:
@@ -189,7 +203,8 @@ def state_lines(state: State, look: Look) -> list[str]:
     )
 
 
-def _condition(state: State, tool: ToolState) -> str:
+def condition(state: State, tool: ToolState) -> str:
+    """Say in a word or two how it stands with a record."""
     opened = state.open_operations.get(tool.address)
     if opened is not None:
         return f"unfinished {opened.begin.action.value}"

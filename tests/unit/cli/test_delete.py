@@ -119,3 +119,19 @@ def test_a_secret_that_was_recorded_is(project: Any) -> None:
     assert ended.code == 4
     assert "file.a: the environment variable TEXT is not set" in ended.err
     assert project("delete", "-y", TEXT="another one").code == 0
+
+
+def test_protection_is_lifted_by_name(project: Any) -> None:
+    project.write(PROTECTED)
+    project("run", "-y")
+    shown = project("delete", "--unprotect", "noop.b", "--dry-run")
+    assert shown.out.endswith("To carry it out:  devstream delete --unprotect noop.b\n")
+    assert project("delete", "--unprotect", "noop.b", "-y").code == 0
+    assert not (project.folder / "out/a.txt").exists()
+
+
+def test_the_plan_of_a_replacement_says_how_to_carry_it_out(made: Any) -> None:
+    shown = made("plan", "--replace", "file.a")
+    assert "replace file.a" in shown.out
+    assert shown.out.endswith("To carry it out:  devstream run --replace file.a\n")
+    assert "--replace" not in made("run", "-y", "--replace", "file.a").out
