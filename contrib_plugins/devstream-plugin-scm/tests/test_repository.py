@@ -14,7 +14,10 @@ from devstream_plugin_scm.repository import TargetRepo, check_branch, check_name
     ("options", "message"),
     [
         ({"name": "x"}, r"scmType is missing \(supported: local\)"),
-        ({"name": "x", "scmType": "lcoal"}, r'scmType "lcoal" is not available yet \(did you mean "local"\?\)'),
+        (
+            {"name": "x", "scmType": "lcoal"},
+            r'scmType "lcoal" is not available yet \(did you mean "local"\?\)',
+        ),
         ({"name": "x", "scmType": "github"}, r'scmType "github" is not available yet \(supported: local\)'),
         ({"url": "https://github.com/a/b"}, 'scmType "github" is not available yet'),
         ({"url": "git@gitlab.example.org:a/b.git"}, 'scmType "gitlab" is not available yet'),

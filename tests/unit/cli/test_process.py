@@ -89,7 +89,7 @@ FORBIDDEN = [
 def test_a_plan_to_a_pipe_imports_nothing_heavy(tmp_path: Path) -> None:
     project(tmp_path)
     probe = (
-        "import sys; sys.argv[1:] = ['plan']; from devstream.__main__ import main; code = main(); "
+        "import sys; sys.argv[1:] = ['plan']; from devstream.cli.main import run_this_process; code = run_this_process(); "
         f"print([name for name in {FORBIDDEN} if name in sys.modules], code)"
     )
     done = subprocess.run(
