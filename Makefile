@@ -28,10 +28,7 @@ run: $(VENV)/.run  ## run examples/quickstart: two repositories with CI, on this
 	@$(BIN)/python -m devstream_plugin_scm.local_ci status $(CONFIG)/repos/*/*.git
 
 test: $(VENV)/.dev  ## the tests (a few minutes)
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n 2 --dist worksteal -m 'not slow'
-	-$(BIN)/python -m coverage combine --quiet
-	-$(BIN)/python -m coverage report --skip-covered | tail -n 40
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --cov --cov-report=term:skip-covered
 
 test-full: $(VENV)/.dev  ## the tests and the long sweeps (an hour)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'slow or not slow' --timeout 3600

@@ -80,7 +80,10 @@ def command_line() -> str:
 def _helps(command: click.Command, path: str, parent: Any = None) -> Iterator[tuple[str, str]]:
     import click
 
-    context = click.Context(command, info_name=path.rsplit(" ", 1)[-1], parent=parent, terminal_width=96)
+    from devstream.cli.commands import CONTEXT
+
+    name = path.rsplit(" ", 1)[-1]
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=96, **CONTEXT)
     yield path, command.get_help(context).strip()
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from devstream import __version__
@@ -10,7 +12,7 @@ from devstream.cli.options import epilog, output_options
 
 __all__ = ["root", "ENTRIES", "ALIASES", "CONTEXT"]
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 ENTRIES = {
     "run": Entry("devstream.cli.run:run", "Make the world as the configuration says."),
