@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from functools import cached_property
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from devstream.engine.emitter import Emitter
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from devstream.state.session import StateWriter
 
 __all__ = ["Invocation", "Session", "DEFAULT_PARALLELISM"]
+
+
+CHILDREN_TIMEOUT = 60.0
+"""Seconds that children of interrupted operations, all together, are waited for."""
 
 
 class Session:
@@ -266,7 +271,13 @@ class Session:
     def _wait_for_children(self, lineage: str, op_id: str) -> str | None:
         from devstream.state.children import wait_for_children
 
-        return wait_for_children(lineage, op_id, self._invocation.environ)
+        left = max(0.0, self._children_until - monotonic())
+        return wait_for_children(lineage, op_id, self._invocation.environ, timeout=left)
+
+    @cached_property
+    def _children_until(self) -> float:
+        """One limit for all of them: a daemon that holds many locks must not be waited for many times."""
+        return monotonic() + CHILDREN_TIMEOUT
 
     def _make_plan(self, settled: Settled, graph: Graph[Any]) -> Plan:
         from devstream.planning.planner import Planner

@@ -68,9 +68,9 @@ def test_the_next_run_waits_for_them(killed: Project, monkeypatch: pytest.Monkey
     waiting = threading.Event()
     really_wait = children.wait_for_children
 
-    def wait(*arguments: Any) -> str | None:
+    def wait(*arguments: Any, timeout: float) -> str | None:
         waiting.set()
-        return really_wait(*arguments)
+        return really_wait(*arguments, timeout=timeout)
 
     monkeypatch.setattr(children, "wait_for_children", wait)
     results: list[Mapping[str, str]] = []
@@ -89,7 +89,7 @@ def test_after_a_while_it_names_them_and_leaves_them_alone(
     killed: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really_wait = children.wait_for_children
-    monkeypatch.setattr(children, "wait_for_children", lambda *given: really_wait(*given, timeout=0.0))
+    monkeypatch.setattr(children, "wait_for_children", lambda *given, **_: really_wait(*given, timeout=0.0))
     ran = killed.run()
     assert ran.outcomes == {"command.a": "error failed"}
     assert "in progress, by pid" in ran.problem("command.a").summary
