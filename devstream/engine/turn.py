@@ -12,6 +12,8 @@ from devstream.planning.upstream import digest, upstream_outputs
 from devstream.record import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from devstream.graph.dag import Graph
     from devstream.model.state import State, ToolState
     from devstream.planning.outputs import OutputBook
@@ -33,45 +35,54 @@ def decide_at_turn(
 
     A change that would now have to be replaced is an ERROR: the user has not agreed to that.
     """
-    tool = change.tool
-    assert tool is not None
-    recorded = state.tools.get(change.address)
-    error = answer.error if answer else None
-    traits = provider.traits(tool.options)
-    dependencies = graph.dependencies(change.address)
     book.start()
     try:
-        comparison = compare(
-            tool=tool,
-            recorded=recorded,
-            observed=answer.status if answer else None,
-            resolver=book,
-            key=state.hmac_key,
-            flags=provider.flags,
-            dependencies=dependencies,
-        )
+        facts = _facts(change, answer, book, graph.dependencies(change.address), state, provider)
     except DevstreamError as failure:
         return replace(change, action=Action.ERROR, error=failure.diagnostics[0])
-    upstream = upstream_outputs(dependencies, book.known)
-    decided = decide(
-        Facts(
-            tool=tool,
-            traits=traits,
-            adopts=provider.adopts,
-            recorded=recorded,
-            read=_read_kind(answer),
-            observed=answer.status if answer else None,
-            error=error,
-            fields=comparison.fields,
-            bookkeeping=comparison.bookkeeping,
-            refreshed=comparison.refreshed,
-            integrate_due=traits.can_integrate and _integrate_due(recorded, digest(upstream, state.hmac_key)),
-            retry_op=(change.op_id, change.attempt) if change.op_id else None,
-        )
-    )
+    decided = decide(facts)
     if decided.action is Action.REPLACE:
         return replace(decided, action=Action.ERROR, error=_plan_again(decided))
     return decided
+
+
+def _facts(  # noqa: PLR0917 - one caller, which has all of it at hand
+    change: Change,
+    answer: ReadAnswer | None,
+    book: OutputBook,
+    dependencies: Sequence[Any],
+    state: State,
+    provider: Provider,
+) -> Facts:
+    tool = change.tool
+    assert tool is not None
+    recorded = state.tools.get(change.address)
+    observed = answer.status if answer else None
+    traits = provider.traits(tool.options)
+    comparison = compare(
+        tool=tool,
+        recorded=recorded,
+        observed=observed,
+        resolver=book,
+        key=state.hmac_key,
+        flags=provider.flags,
+        dependencies=dependencies,
+    )
+    upstream = digest(upstream_outputs(dependencies, book.known), state.hmac_key)
+    return Facts(
+        tool=tool,
+        traits=traits,
+        adopts=provider.adopts,
+        recorded=recorded,
+        read=_read_kind(answer),
+        observed=observed,
+        error=answer.error if answer else None,
+        fields=comparison.fields,
+        bookkeeping=comparison.bookkeeping,
+        refreshed=comparison.refreshed,
+        integrate_due=traits.can_integrate and _integrate_due(recorded, upstream),
+        retry_op=(change.op_id, change.attempt) if change.op_id else None,
+    )
 
 
 def _integrate_due(recorded: ToolState | None, now: str) -> bool:
