@@ -84,6 +84,7 @@ class _Loader:
         self._is_incomplete = False
 
     def load(self) -> Config:
+        """Read, merge and check every file; raises `ConfigError` with every mistake."""
         found = find_config(self._inputs.path, self._inputs.cwd)
         sections = merge(self._documents(found.files), self._problems)
         self._add_old_files(sections, found)

@@ -147,7 +147,8 @@ class HookContext:
 
             hooks = {"request": [self._refuse_changes]} if self.reading else {}
             client = httpx.Client(timeout=HTTP_TIMEOUT, event_hooks=hooks, trust_env=False)
-            self._client = self._open.enter_context(client)
+            self._open.callback(client.close)  # not entered: a hook may say `with context.http`
+            self._client = client
         return self._client
 
     def _refuse_changes(self, request: httpx.Request) -> None:

@@ -29,7 +29,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "jinja2": ("devstream/config/", "devstream/builtin/file.py", "contrib_plugins/"),
     "tabulate": ("devstream/report/tables.py",),
     "rich": ("devstream/report/live.py",),
-    "httpx": ("devstream/engine/context.py", "devstream/testing/context.py"),
+    "httpx": ("devstream/engine/context.py",),
     "click": ("devstream/cli/", "devstream/__main__.py"),
 }
 

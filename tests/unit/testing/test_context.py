@@ -62,7 +62,7 @@ def test_limits(context: PlainContext) -> None:
         context.run(py("import time; time.sleep(60)"), timeout=0.05)
     with pytest.raises(OperationCancelled):
         replace(context, stop=lambda: True).run(py("import time; time.sleep(60)"))
-    with pytest.raises(OperationError, match="cannot run nothing-there"):
+    with pytest.raises(OperationError, match="command not found: nothing-there"):
         context.run(["nothing-there"])
 
 
