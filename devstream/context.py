@@ -127,3 +127,23 @@ class Context(Protocol):
     @property
     def http(self) -> httpx.Client:
         """An HTTP client; while planning it refuses everything but GET, HEAD and OPTIONS."""
+
+    def httpx_transport(self, *, ca_file: Path | None = None) -> httpx.BaseTransport:
+        """Give a transport for a client that builds its own httpx client, under the same rule as `http`.
+
+        Args:
+            ca_file: certificates (PEM) to trust instead of the usual ones; they are verified in any case.
+
+        Raises:
+            OperationError: ``ca_file`` cannot be read.
+        """
+
+    def check_request(self, method: str, url: str, *, reads: bool = False) -> None:
+        """Ask leave to send a request with a client that has a transport of its own (requests, urllib3).
+
+        Args:
+            reads: the caller promises that this request changes nothing, whatever its method.
+
+        Raises:
+            OperationError: a `read` may not send it.
+        """

@@ -145,17 +145,31 @@ class HookContext:
         if self._client is None:
             import httpx
 
-            hooks = {"request": [self._refuse_changes]} if self.reading else {}
-            client = httpx.Client(timeout=HTTP_TIMEOUT, event_hooks=hooks, trust_env=False)
+            client = httpx.Client(
+                timeout=HTTP_TIMEOUT, event_hooks={"request": [self._check]}, trust_env=False
+            )
             self._open.callback(client.close)  # not entered: a hook may say `with context.http`
             self._client = client
         return self._client
 
-    def _refuse_changes(self, request: httpx.Request) -> None:
-        if request.method not in _SAFE_METHODS and not request.extensions.get("devstream_reads"):
-            message = (
-                f"`read` tried to send {request.method} to {request.url.host}, which may change something"
-            )
+    def httpx_transport(self, *, ca_file: Path | None = None) -> httpx.BaseTransport:
+        """Give a guarded transport; see `devstream.context.Context.httpx_transport`."""
+        from devstream.engine.transport import guarded_transport
+
+        transport = guarded_transport(self._check, ca_file=ca_file)
+        self._open.callback(transport.close)
+        return transport
+
+    def _check(self, request: httpx.Request) -> None:
+        reads = bool(request.extensions.get("devstream_reads"))
+        self.check_request(request.method, str(request.url), reads=reads)
+
+    def check_request(self, method: str, url: str, *, reads: bool = False) -> None:
+        """Refuse what may change something; see `devstream.context.Context.check_request`."""
+        if self.reading and not reads and method.upper() not in _SAFE_METHODS:
+            from urllib.parse import urlsplit
+
+            message = f"`read` tried to send {method} to {urlsplit(url).hostname}, which may change something"
             raise OperationError(message, code="read-changes")
 
     def close(self) -> None:

@@ -108,6 +108,14 @@ class PlainContext:
         """The engine's HTTP client; with ``reading`` it refuses what may change something."""
         return self._engine.http
 
+    def httpx_transport(self, *, ca_file: Path | None = None) -> httpx.BaseTransport:
+        """The engine's transport, under the same rule as `http`."""
+        return self._engine.httpx_transport(ca_file=ca_file)
+
+    def check_request(self, method: str, url: str, *, reads: bool = False) -> None:
+        """Refuse, with ``reading``, what may change something."""
+        self._engine.check_request(method, url, reads=reads)
+
     @cached_property
     def _engine(self) -> HookContext:
         """The context that hooks get in a run: what works here works there."""

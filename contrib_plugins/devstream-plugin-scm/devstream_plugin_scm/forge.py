@@ -5,17 +5,37 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from devstream.api import OperationError
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from devstream.api import Context
+    from devstream_plugin_scm.hosting import Hosting
     from devstream_plugin_scm.repository import RepoInfo, TargetRepo
 
-__all__ = ["File", "Entry", "Listing", "Changes", "Mark", "Repository", "Forge", "blob_id", "open_forge"]
+__all__ = [
+    "File",
+    "Entry",
+    "Listing",
+    "Files",
+    "Changes",
+    "Decide",
+    "Mark",
+    "Order",
+    "Rendered",
+    "Repository",
+    "Delivery",
+    "Forge",
+    "PROPOSALS",
+    "blob_id",
+    "open_forge",
+    "proposal_branch",
+]
+
+PROPOSALS = "devstream/"
+"""What the branches that wait for people's consent begin with; the tool's address follows."""
 
 
 class File(NamedTuple):
@@ -47,8 +67,49 @@ Listing: TypeAlias = Mapping[str, Entry]
 Changes: TypeAlias = Mapping[str, File | None]
 """What a commit does, by path; None removes the file."""
 
-Decide: TypeAlias = Callable[[Listing], Changes]
-"""Says what to change, given the files of the branch as it is; called again when somebody else was faster."""
+
+class Files(Mapping[str, Entry]):
+    """The files of a commit by path, and what is in them.
+
+    Args:
+        listing: the files.
+        content: gives the content of a blob by its id.
+    """
+
+    def __init__(self, listing: Listing, content: Callable[[str], bytes]) -> None:
+        self._listing = listing
+        self._content = content
+
+    def __getitem__(self, path: str) -> Entry:
+        return self._listing[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listing)
+
+    def __len__(self) -> int:
+        return len(self._listing)
+
+    def content(self, path: str) -> bytes:
+        """Read a file.
+
+        Raises:
+            KeyError: there is none at ``path``.
+        """
+        return self._content(self._listing[path].blob)
+
+
+Decide: TypeAlias = Callable[[Files, Files | None], Changes]
+"""Says what to change, given the files of the branch as it is, and those that a template was last rendered to (None
+where nothing was); called again when somebody else was faster."""
+
+
+class Delivery(Enum):
+    """How a commit gets to a branch."""
+
+    PUSH = "push"
+    """Straight; as a pull request where the branch is protected."""
+    PULL_REQUEST = "pull-request"
+    """As a pull request, which people merge."""
 
 
 class Mark(NamedTuple):
@@ -67,7 +128,9 @@ class Repository:
         url: what to clone and push.
         branches: head commit by branch; empty for a repository that nothing was pushed to.
         mark: who made it; None where it was not one of us.
-        rendered: the commit that holds what a template was last rendered to, and the id of its tree.
+        rendered: the commit that holds what a template was last rendered to.
+        proposed: branches of ours that wait for people's consent, or did not get it, with their head commits.
+        id: the service's own id of it, which survives renames; empty for a folder.
     """
 
     location: str
@@ -77,17 +140,40 @@ class Repository:
     mark: Mark | None = None
     rendered: Rendered | None = None
     web_url: str | None = None
+    proposed: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
 
 
 class Rendered(NamedTuple):
-    """What a template was last rendered to: a commit of its own, beside the branches."""
+    """What a template was last rendered to: a commit of its own, beside the branches.
+
+    ``content`` stands still while what was rendered does: the id of the tree, or that of the commit.
+    """
 
     commit: str
-    tree: str
+    content: str
+
+
+class Order(NamedTuple):
+    """A commit that is wanted.
+
+    Attributes:
+        target: the branch that it is pushed to; another than ``branch`` where it is proposed.
+    """
+
+    branch: str
+    target: str
+    message: str
+    decide: Decide
+    rendered: Mapping[str, File] | None = None
 
 
 class Forge(Protocol):
     """Keeps repositories. Every method raises OperationError when it cannot do what it says."""
+
+    @property
+    def hosting(self) -> Hosting | None:
+        """What its service does beside git; None where there is only git."""
 
     def locate(self, repo: RepoInfo) -> str:
         """Give the location of a repository by its options; it need not exist."""
@@ -95,7 +181,7 @@ class Forge(Protocol):
     def describe(self, location: str) -> Repository | None:
         """Say what is there, changing nothing; None for nothing."""
 
-    def create(self, location: str, *, branch: str, mark: Mark) -> None:
+    def create(self, location: str, *, branch: str, mark: Mark, visibility: str = "") -> None:
         """Make an empty repository; go on with one that carries ``mark`` and is still empty."""
 
     def move(self, location: str, target: str) -> None:
@@ -118,14 +204,28 @@ class Forge(Protocol):
         decide: Decide,
         *,
         rendered: Mapping[str, File] | None = None,
+        delivery: Delivery = Delivery.PUSH,
+        proposal: str = "",
     ) -> str | None:
         """Push one commit to a branch, and beside it what a template was rendered to.
 
         Somebody else's push in between is no failure: ``decide`` is asked again.
 
+        Args:
+            proposal: the branch that a pull request is made from (`proposal_branch`), where one is needed.
+
         Returns:
             The commit; None where there was nothing to change.
         """
+
+
+def proposal_branch(address: object) -> str:
+    """Name the branch on which a tool proposes its changes.
+
+    >>> proposal_branch("repo-scaffolding.shop")
+    'devstream/repo-scaffolding.shop'
+    """
+    return f"{PROPOSALS}{address}"
 
 
 def blob_id(content: bytes, *, like: str = "") -> str:
@@ -142,11 +242,12 @@ def open_forge(repo: TargetRepo, context: Context) -> Forge:
     """Give the forge that a repository lives in.
 
     Raises:
-        OperationError: its ``scmType`` is not supported yet.
+        OperationError: its service cannot be talked to with what the options say.
     """
-    from devstream_plugin_scm.local import LocalForge
+    if repo.scm_type == "local":
+        from devstream_plugin_scm.local import LocalForge
 
-    if repo.scm_type != "local":
-        message = f'scmType "{repo.scm_type}" is not available yet'
-        raise OperationError(message, suggestion="supported are: local")
-    return LocalForge(context)
+        return LocalForge(context)
+    from devstream_plugin_scm.remote import open_remote
+
+    return open_remote(repo, context)

@@ -34,12 +34,20 @@ class Git:
         context: what it runs through.
         folder: the repository itself (of a bare one), absolute.
         index: a file to use as index.
+        environment: added to git's own; how a server is reached (`access.opened`).
     """
 
-    def __init__(self, context: Context, folder: Path, *, index: Path | None = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        folder: Path,
+        *,
+        index: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._context = context
         self._folder = folder
-        self._environment = dict(GIT_ENVIRONMENT)
+        self._environment = {**GIT_ENVIRONMENT, **(environment or {})}
         if index is not None:
             self._environment["GIT_INDEX_FILE"] = str(index)
 
@@ -59,8 +67,23 @@ class Git:
         """
         return self._run(arguments, text=text, check=check)
 
+    def content(self, blob: str, folder: Path) -> bytes:
+        """Give the content of a blob, by way of a file in ``folder``: what commands print is text."""
+        name = self._run(("unpack-file", blob), reads=True, cwd=folder).stdout.strip()
+        file = folder / name
+        try:
+            return file.read_bytes()
+        finally:
+            file.unlink()
+
     def _run(
-        self, arguments: tuple[str, ...], *, reads: bool = False, text: str | None = None, check: bool = True
+        self,
+        arguments: tuple[str, ...],
+        *,
+        reads: bool = False,
+        text: str | None = None,
+        check: bool = True,
+        cwd: Path | None = None,
     ) -> CompletedCommand:
         return self._context.run(
             ["git", f"--git-dir={self._folder}", *_FIXED, *arguments],
@@ -68,4 +91,5 @@ class Git:
             input=text,
             env=self._environment,
             check=check,
+            cwd=cwd,
         )

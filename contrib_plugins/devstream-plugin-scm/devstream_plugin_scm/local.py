@@ -11,24 +11,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from devstream.api import OperationCancelled, OperationError
-from devstream_plugin_scm.forge import Entry, Mark, Rendered, Repository
+from devstream_plugin_scm.forge import PROPOSALS, Delivery, Files, Mark, Order, Rendered, Repository
 from devstream_plugin_scm.git import Git
-from devstream_plugin_scm.workshop import open_workshop
+from devstream_plugin_scm.workshop import HEADS, RENDERED_REF, borrowing, commit_all, parse_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from devstream.api import CompletedCommand, Context
-    from devstream_plugin_scm.forge import Changes, Decide, File, Listing
+    from devstream_plugin_scm.forge import Decide, File
     from devstream_plugin_scm.repository import RepoInfo
     from devstream_plugin_scm.workshop import Workshop
 
-__all__ = ["LocalForge", "DEFAULT_FOLDER", "RENDERED_REF"]
+__all__ = ["LocalForge", "DEFAULT_FOLDER"]
 
 DEFAULT_FOLDER = "repos"
-RENDERED_REF = "refs/devstream/rendered"
-_HEADS = "refs/heads/"
-_RENDER = "Render the template"
 _ATTEMPTS = 20
 _PATIENCE = 3
 _FORMAT = f"%(refname)%00%(objectname)%00%(if:equals={RENDERED_REF})%(refname)%(then)%(tree)%(end)"
@@ -41,6 +38,8 @@ class LocalForge:
 
     A location is a path ending in ``.git``, relative to the configuration's folder or absolute, as written.
     """
+
+    hosting = None
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -65,18 +64,20 @@ class LocalForge:
             return None
         git = Git(self._context, path)
         refs, rendered = _parse_refs(
-            git.read("for-each-ref", f"--format={_FORMAT}", _HEADS, RENDERED_REF).stdout
+            git.read("for-each-ref", f"--format={_FORMAT}", HEADS, RENDERED_REF).stdout
         )
+        default = _default_branch(path)
         return Repository(
             location=location,
             url=str(path),
-            default_branch=_default_branch(path),
+            default_branch=default,
             branches=refs,
+            proposed=_proposed(git, refs, default),
             mark=_mark(git.read("config", "--null", "--get-regexp", r"^devstream\.", check=False).stdout),
             rendered=rendered,
         )
 
-    def create(self, location: str, *, branch: str, mark: Mark) -> None:
+    def create(self, location: str, *, branch: str, mark: Mark, visibility: str = "") -> None:  # noqa: ARG002 - a folder is as visible as it is
         """Make a bare repository beside its place and move it there whole, so that it is never half made."""
         found = self.describe(location)
         if found is not None:
@@ -106,11 +107,11 @@ class LocalForge:
     def start_branch(self, location: str, branch: str, commit: str) -> None:
         """Make a reference where there is none, and point HEAD to it."""
         git = Git(self._context, self.path(location))
-        git.write("update-ref", f"{_HEADS}{branch}", commit, "")
+        git.write("update-ref", f"{HEADS}{branch}", commit, "")
         self._point_head(location, branch)
 
     def _point_head(self, location: str, branch: str) -> None:
-        Git(self._context, self.path(location)).write("symbolic-ref", "HEAD", f"{_HEADS}{branch}")
+        Git(self._context, self.path(location)).write("symbolic-ref", "HEAD", f"{HEADS}{branch}")
 
     def delete(self, location: str) -> None:
         """Remove the folder; what makes it a repository goes last, so that an interrupted removal is seen."""
@@ -126,11 +127,11 @@ class LocalForge:
             path.rename(trash)
             shutil.rmtree(trash)
 
-    def listing(self, location: str, commit: str, paths: Sequence[str] = ()) -> Listing:
+    def listing(self, location: str, commit: str, paths: Sequence[str] = ()) -> Files:
         """Ask git for the files of a commit."""
         git = Git(self._context, self.path(location))
         listed = git.read("ls-tree", "-r", "-z", "--full-tree", commit, "--", *paths).stdout
-        return dict(_parse_entry(line) for line in listed.split("\0") if line)
+        return Files(dict(parse_entry(line) for line in listed.split("\0") if line), _no_content)
 
     def publish(
         self,
@@ -140,19 +141,22 @@ class LocalForge:
         decide: Decide,
         *,
         rendered: Mapping[str, File] | None = None,
+        delivery: Delivery = Delivery.PUSH,
+        proposal: str = "",
     ) -> str | None:
-        """Make commits in a throw-away repository and push them; start again when somebody was faster."""
+        """Make commits in a throw-away repository and push them; start again when somebody was faster.
+
+        A folder has no pull requests: a proposal is a branch, for people to merge.
+        """
+        target = proposal if delivery is Delivery.PULL_REQUEST else branch
+        order = Order(branch, target, message, decide, rendered)
         for attempt in range(_ATTEMPTS):
             before = self._existing(location)
-            head = before.branches.get(branch)
-            changes = decide(self.listing(location, head) if head else {})
-            if not changes and rendered is None:
-                return None
-            with open_workshop(self._context, self.path(location)) as workshop:
-                refs = _commit_all(workshop, before, branch, message, changes=changes, rendered=rendered)
+            with borrowing(self._context, self.path(location)) as workshop:
+                commit, refs = _prepare(workshop, before, order)
                 pushed = workshop.push(refs) if refs else None
             if pushed is None or self._arrived(pushed, location, refs):
-                return refs.get(_HEADS + branch)
+                return commit
             self._wait_or_fail(attempt, before, pushed)
         message = f"{location}: others pushed to {branch} all the time; nothing was pushed"
         raise OperationError(message)
@@ -169,8 +173,8 @@ class LocalForge:
         if pushed.returncode == 0:
             return True
         after = self._existing(location).branches
-        heads = {ref: commit for ref, commit in refs.items() if ref.startswith(_HEADS)}
-        return bool(heads) and all(after.get(ref.removeprefix(_HEADS)) == heads[ref] for ref in heads)
+        heads = {ref: commit for ref, commit in refs.items() if ref.startswith(HEADS)}
+        return bool(heads) and all(after.get(ref.removeprefix(HEADS)) == heads[ref] for ref in heads)
 
     def _wait_or_fail(self, attempt: int, before: Repository, pushed: CompletedCommand) -> None:
         """Give way to whoever was faster; fail where nobody was and the push is refused all the same."""
@@ -184,32 +188,32 @@ class LocalForge:
         time.sleep(random.uniform(0.005, 0.02) * (attempt + 1))  # noqa: S311 - only spreads rivals
 
 
-def _commit_all(
-    workshop: Workshop,
-    before: Repository,
-    branch: str,
-    message: str,
-    *,
-    changes: Changes,
-    rendered: Mapping[str, File] | None,
-) -> dict[str, str]:
-    """Make the commits; give what to push, by reference."""
-    refs: dict[str, str] = {}
-    head = before.branches.get(branch)
-    tree = ""
-    if changes:
-        tree = workshop.tree(head, changes)
-        refs[_HEADS + branch] = workshop.commit(tree, head, message)
-    if rendered is None:
-        return refs
-    previous, now = before.rendered, workshop.tree(None, rendered)
-    if previous is None:
-        # A repository begins with its rendering: one commit is both, so that merges have a common ancestor.
-        same = tree == now
-        refs[RENDERED_REF] = refs[_HEADS + branch] if same else workshop.commit(now, None, _RENDER)
-    elif previous.tree != now:
-        refs[RENDERED_REF] = workshop.commit(now, previous.commit, _RENDER)
-    return refs
+def _prepare(workshop: Workshop, before: Repository, order: Order) -> tuple[str | None, dict[str, str]]:
+    """Make the commits; give the one with the changes, and what to push, by reference."""
+    head = before.proposed.get(order.target) or before.branches.get(order.branch)
+    files = workshop.files(head) if head else Files({}, _no_content)
+    base = workshop.files(before.rendered.commit) if before.rendered else None
+    changes = order.decide(files, base)
+    if not changes and order.rendered is None:
+        return None, {}
+    commit, refs = commit_all(workshop, before, head, order.message, changes=changes, rendered=order.rendered)
+    return commit, {**refs, HEADS + order.target: commit} if commit else refs
+
+
+def _proposed(git: Git, branches: Mapping[str, str], default: str) -> dict[str, str]:
+    """Give the branches of ours that are not part of the default branch."""
+    ours = {name: commit for name, commit in branches.items() if name.startswith(PROPOSALS)}
+    if not ours or default not in branches:
+        return ours
+    listed = git.read(
+        "branch", "--format=%(refname:short)", "--no-merged", default, "--list", f"{PROPOSALS}*"
+    )
+    return {name: ours[name] for name in listed.stdout.split() if name in ours}
+
+
+def _no_content(blob: str) -> bytes:
+    message = f"the content of {blob} was not fetched"
+    raise OperationError(message)
 
 
 def _is_repository(path: Path) -> bool:
@@ -244,7 +248,7 @@ def _default_branch(path: Path) -> str:
             (path / "HEAD")
             .read_text(encoding="utf-8", errors="replace")
             .strip()
-            .removeprefix(f"ref: {_HEADS}")
+            .removeprefix(f"ref: {HEADS}")
         )
 
 
@@ -257,7 +261,7 @@ def _parse_refs(output: str) -> tuple[dict[str, str], Rendered | None]:
         if name == RENDERED_REF:
             rendered = Rendered(commit, tree)
         else:
-            heads[name.removeprefix(_HEADS)] = commit
+            heads[name.removeprefix(HEADS)] = commit
     return heads, rendered
 
 
@@ -266,12 +270,6 @@ def _mark(output: str) -> Mark | None:
     values = dict(entry.partition("\n")[::2] for entry in output.split("\0") if entry)
     mark = Mark(values.get("devstream.id", ""), values.get("devstream.address", ""))
     return mark if mark.id else None
-
-
-def _parse_entry(line: str) -> tuple[str, Entry]:
-    facts, _, path = line.partition("\t")
-    mode, _, blob = facts.split(" ")
-    return path, Entry(mode, blob)
 
 
 def _empty(folder: Path, *, keep: frozenset[str]) -> None:

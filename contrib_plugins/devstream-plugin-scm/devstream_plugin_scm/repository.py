@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
 from devstream.api import Secret, option
+from devstream_plugin_scm.repo_url import is_schemeless, kind_of_host, parse_repo_url
 
-__all__ = ["RepoInfo", "TargetRepo", "SUPPORTED_SCM_TYPES", "DEFAULT_BRANCH", "check_name", "check_branch"]
+if TYPE_CHECKING:
+    from devstream_plugin_scm.hosting import Login
 
-SUPPORTED_SCM_TYPES = ("local",)
+__all__ = [
+    "RepoInfo",
+    "TargetRepo",
+    "SUPPORTED_SCM_TYPES",
+    "DEFAULT_BRANCH",
+    "VISIBILITIES",
+    "check_name",
+    "check_branch",
+    "check_service",
+]
+
+SUPPORTED_SCM_TYPES = ("local", "git")
 DEFAULT_BRANCH = "main"
+VISIBILITIES = ("", "private", "internal", "public")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,199}")
 
@@ -25,32 +40,60 @@ class RepoInfo(Struct, kw_only=True, rename="camel"):
     org: Annotated[str, option("The organisation it belongs to; not together with `owner`.")] = ""
     name: Annotated[str, option("Its name.")] = ""
     branch: Annotated[str, option("The branch to work on; by default `main`.")] = ""
-    scm_type: Annotated[str, option("What it lives in: `local`, a bare repository in a folder.")] = ""
+    scm_type: Annotated[
+        str,
+        option(
+            "What it lives in: `local` (a bare repository in a folder), or `git` for one on a server that exists "
+            "already; by default what the url tells."
+        ),
+    ] = ""
     url: Annotated[str, option("Where it is, instead of the parts.")] = ""
-    base_url: Annotated[str, option("`local`: the folder of the repositories; by default `repos`.")] = field(
-        name="baseURL", default=""
-    )
+    base_url: Annotated[
+        str,
+        option(
+            "The service, where it is not the public one: `https://git.example.org`. `local`: the folder of the "
+            "repositories; by default `repos`."
+        ),
+    ] = field(name="baseURL", default="")
     api_url: Annotated[str, option("Root of the API, where it is not the usual one.")] = field(
         name="apiURL", default=""
     )
-    name_space: Annotated[str, option("GitLab: the namespace.")] = ""
-    visibility: Annotated[str, option("`public`, `internal` or `private`, where the service knows that.")] = (
-        ""
-    )
+    name_space: Annotated[str, option("GitLab: the group, of any depth: `group/subgroup`.")] = ""
+    visibility: Annotated[str, option("`private` (the default), `internal` or `public`.")] = ""
+    user: Annotated[
+        str, option("The user that the token belongs to, where the service asks for both.", plain=True)
+    ] = ""
     token: Annotated[Secret | None, option("API token.", secret=True, record_only=True)] = None
     ssh_private_key: Annotated[Secret | None, option("Key to clone with.", secret=True, record_only=True)] = (
         None
     )
+    known_hosts: Annotated[str, option("ssh: the file of host keys; by default `~/.ssh/known_hosts`.")] = ""
+    ca_file: Annotated[str, option("A file of certificates (PEM) to trust, for a service of one's own.")] = ""
+    allow_http: Annotated[bool, option("Send the token in clear over http://, in a network you trust.")] = (
+        False
+    )
 
     @property
     def namespace(self) -> str:
-        """Whom it belongs to: the owner or the organisation; empty for neither."""
-        return self.owner or self.org
+        """Whom it belongs to: the owner, the organisation or the group; empty for none."""
+        return self.owner or self.org or self.name_space or self._in_url("namespace")
 
     @property
     def short_name(self) -> str:
         """Its name, from the url where it is not given."""
-        return self.name or self.url.rpartition("/")[2].removesuffix(".git")
+        return self.name or self.url.rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
+
+    def _in_url(self, part: str) -> str:
+        if not self.url or self.scm_type in {"", "local"}:
+            return ""
+        value: str = getattr(parse_repo_url(self.url), part)
+        return value
+
+    def plain_login(self) -> Login | None:
+        """Give what git logs in with where there is no service to say it; None without a token."""
+        from devstream_plugin_scm.hosting import Login
+
+        return Login(self.user or "git", self.token) if self.token is not None else None
 
 
 class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
@@ -75,12 +118,13 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
     def _check_kind(self) -> None:
         kind = self.scm_type or _kind_of(self.url)
         if not kind:
-            message = f"scmType is missing (supported: {', '.join(SUPPORTED_SCM_TYPES)})"
+            where = f": the url {self.url} does not tell" if self.url else ""
+            message = f"scmType is missing{where} (supported: {', '.join(SUPPORTED_SCM_TYPES)})"
             raise ValueError(message)
         if kind not in SUPPORTED_SCM_TYPES:
             near = get_close_matches(kind, SUPPORTED_SCM_TYPES, n=1)
             hint = f'did you mean "{near[0]}"?' if near else f"supported: {', '.join(SUPPORTED_SCM_TYPES)}"
-            message = f'scmType "{kind}" is not available yet ({hint})'
+            message = f'there is no scmType "{kind}" ({hint})'
             raise ValueError(message)
         self.scm_type = kind
 
@@ -88,21 +132,59 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
         if not self.url and not self.name:
             message = "a repository needs a name or a url"
             raise ValueError(message)
+        if self.scm_type == "local":
+            self._check_local()
+        else:
+            self._check_remote()
+        check_name(self.short_name)
+
+    def _check_local(self) -> None:
         if self.url and not self.url.endswith(".git"):
             message = f'"{self.url}" is not the url of a local repository: a path, or file://, ending in .git'
             raise ValueError(message)
-        check_name(self.short_name)
         for place in (self.url, self.base_url):
             _check_folder(place)
 
+    def _check_remote(self) -> None:
+        if self.visibility not in VISIBILITIES:
+            message = f'visibility "{self.visibility}" is none of: {", ".join(filter(None, VISIBILITIES))}'
+            raise ValueError(message)
+        for url in filter(None, (self.base_url, self.api_url)):
+            check_service(url)
+        if self.scm_type == "git" and not self.url:
+            message = "scmType: git needs a url"
+            raise ValueError(message)
+        if self.url:
+            parse_repo_url(self.url)
+        elif not self.namespace:
+            message = f"a repository on {self.scm_type} needs an owner or an org"
+            raise ValueError(message)
+        for step in filter(None, self.namespace.split("/")):
+            check_name(step)
+
 
 def _kind_of(url: str) -> str:
-    """Say what a URL points to, where `scmType` is not written."""
+    """Say what a URL points to, where `scmType` is not written; empty where it does not tell."""
     if not url:
         return ""
-    if url.startswith("file://") or ("://" not in url and "@" not in url and url.endswith(".git")):
+    if url.startswith("file://") or (
+        "://" not in url and "@" not in url and url.endswith(".git") and not is_schemeless(url)
+    ):
         return "local"
-    return "github" if "github" in url else "gitlab"
+    return kind_of_host(parse_repo_url(url).host)
+
+
+def check_service(url: str) -> str:
+    """Give back the address of a service.
+
+    Raises:
+        ValueError: it is no http or https URL, or holds a user, a token or a query.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        message = f'"{url}" is not the address of a service: https://HOST'
+        raise ValueError(message)
+    return url
 
 
 def _check_folder(place: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from devstream.api import Context, Tool, ToolState
-    from devstream_plugin_scm.forge import Changes, Entry, Forge, Listing, Repository
+    from devstream_plugin_scm.forge import Changes, Entry, Files, Forge, Listing, Repository
     from devstream_plugin_scm.sources import Tree
 
 __all__ = ["ScaffoldingOptions", "create", "read", "update", "delete", "devstream_tool_schema", "merge"]
@@ -159,7 +159,7 @@ def _push_first(forge: Forge, location: str, tool: Tool, rendered: Tree) -> None
     """Push the one commit that a new repository begins with; a second call finds nothing to do."""
     branch = _branch(tool)
     message = f"Begin from {tool.options.source_repo.url}"
-    forge.publish(location, branch, message, lambda head: {} if head else rendered, rendered=rendered)
+    forge.publish(location, branch, message, lambda head, _: {} if head else rendered, rendered=rendered)
 
 
 def _ensure_branch(forge: Forge, found: Repository, branch: str, recorded: ToolState) -> None:
@@ -177,10 +177,9 @@ def _ensure_branch(forge: Forge, found: Repository, branch: str, recorded: ToolS
 
 def _push_again(forge: Forge, found: Repository, tool: Tool, rendered: Tree, context: Context) -> None:
     """Commit what changed in the template to the files that people have left as they were."""
-    base = forge.listing(found.location, found.rendered.commit) if found.rendered else None
     left: list[str] = []
 
-    def decide(head: Listing) -> Changes:
+    def decide(head: Files, base: Files | None) -> Changes:
         changes, changed_by_people = merge(base, head, rendered)
         left[:] = changed_by_people
         return changes
@@ -240,7 +239,7 @@ def _status(found: Repository, tool: Tool, recorded: ToolState | None, context: 
             "id": found.mark.id if found.mark and _is_ours(found, recorded, context) else None,
             "branch": branch if branch in found.branches else None,
             "template": _template_facts(tool, recorded, context),
-            "rendered": found.rendered.tree if found.rendered else None,
+            "rendered": found.rendered.content if found.rendered else None,
         },
         outputs={
             "repo": repo.short_name,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from devstream.api import Context, ToolState
-    from devstream_plugin_scm.forge import Changes, Forge, Listing, Repository
+    from devstream_plugin_scm.forge import Changes, Files, Forge, Listing, Repository
     from devstream_plugin_scm.repository import TargetRepo
     from devstream_plugin_scm.sources import Tree
 
@@ -92,7 +92,7 @@ class KeptFiles:
         self._check_branch()
         message = f"Write {', '.join(files)} ({self._address})"
 
-        def decide(head: Listing) -> Changes:
+        def decide(head: Files, _: Files | None) -> Changes:
             changed = {path: file for path, file in files.items() if not _has(head, path, file)}
             return {**dict.fromkeys(path for path in gone if path in head), **changed}
 
@@ -120,7 +120,7 @@ class KeptFiles:
         names = tuple(self._known) or paths
         message = f"Remove {', '.join(names)} ({self._address})"
         return self.forge.publish(
-            location, branch, message, lambda head: dict.fromkeys(path for path in names if path in head)
+            location, branch, message, lambda head, _: dict.fromkeys(path for path in names if path in head)
         )
 
 

@@ -54,8 +54,8 @@ def mistakes(plugin: ToolPlugin, options: dict[str, Any]) -> list[str]:
     [
         (
             "repo-scaffolding",
-            {"destinationRepo": {**LOCAL, "scmType": "github"}, "sourceRepo": {}},
-            "not available yet",
+            {"destinationRepo": {**LOCAL, "scmType": "lcoal"}, "sourceRepo": {}},
+            'did you mean "local"?',
         ),
         ("repo-scaffolding", {"destinationRepo": LOCAL, "sourceRepo": {"urll": "x"}}, "sourceRepo.urll"),
         ("repo-scaffolding", {"destinationRepo": LOCAL}, "sourceRepo"),
