@@ -116,6 +116,10 @@ class PlainContext:
         """Refuse, with ``reading``, what may change something."""
         self._engine.check_request(method, url, reads=reads)
 
+    def close(self) -> None:
+        """Close what was opened, as the engine does when a hook is back."""
+        self._engine.close()
+
     @cached_property
     def _engine(self) -> HookContext:
         """The context that hooks get in a run: what works here works there."""

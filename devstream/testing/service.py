@@ -231,9 +231,17 @@ class Service:
             found = pattern.fullmatch(request.path)
             if found and method == request.method:
                 values = {name: unquote(value) for name, value in found.groupdict().items()}
-                return handler(self, _with(request, values))
+                return self._handled(handler, _with(request, values))
             other = other or found is not None
         return Response(405 if other else 404, {"message": "Not Found"})
+
+    def _handled(self, handler: Handler, request: Request) -> Response:
+        try:
+            return handler(self, request)
+        except Exception:  # noqa: BLE001 - a mistake in a stand-in has to be seen in the test that meets it
+            import traceback
+
+            return Response(500, {"message": f"the stand-in failed: {traceback.format_exc()[-1500:]}"})
 
     def _git(self, request: Request) -> Response:
         found = _GIT.search(request.path)

@@ -60,8 +60,14 @@ def open_remote(repo: TargetRepo, context: Context) -> RemoteForge:
     return RemoteForge(context, repo, _hosting(repo, context))
 
 
-def _hosting(repo: TargetRepo, context: Context) -> Hosting | None:  # noqa: ARG001 - each service is made from both
-    return None
+def _hosting(repo: TargetRepo, context: Context) -> Hosting | None:
+    match repo.scm_type:
+        case "gitea":
+            from devstream_plugin_scm.gitea import Gitea
+
+            return Gitea(repo, context)
+        case _:
+            return None
 
 
 class RemoteForge:

@@ -26,7 +26,7 @@ __all__ = [
     "check_service",
 ]
 
-SUPPORTED_SCM_TYPES = ("local", "git")
+SUPPORTED_SCM_TYPES = ("local", "gitea", "git")
 DEFAULT_BRANCH = "main"
 VISIBILITIES = ("", "private", "internal", "public")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -43,8 +43,8 @@ class RepoInfo(Struct, kw_only=True, rename="camel"):
     scm_type: Annotated[
         str,
         option(
-            "What it lives in: `local` (a bare repository in a folder), or `git` for one on a server that exists "
-            "already; by default what the url tells."
+            "What it lives in: `local` (a bare repository in a folder), `gitea` (and Forgejo), or `git` for one on a "
+            "server that exists already; by default what the url tells."
         ),
     ] = ""
     url: Annotated[str, option("Where it is, instead of the parts.")] = ""
