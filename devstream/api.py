@@ -22,6 +22,7 @@ from devstream.errors import (
     Mark,
     OperationCancelled,
     OperationError,
+    OptionError,
     PluginError,
     Refusal,
     RetryableError,
@@ -29,6 +30,7 @@ from devstream.errors import (
     StateUnreachableError,
     SwapRefused,
     SwapUnsettled,
+    nearest,
 )
 from devstream.hookspecs import hookimpl
 from devstream.model.address import Address
@@ -39,7 +41,7 @@ from devstream.model.status import Outputs, ResourceStatus
 from devstream.model.values import Secret
 from devstream.plugins.declare import tool
 from devstream.plugins.registries import BackendRegistry, SecretSource, SecretSourceRegistry
-from devstream.state.backend import Head, KernelLease, StateBackend
+from devstream.state.backend import Head, KernelLease, Probed, ProbePlace, StateBackend
 
 __all__ = [
     # writing a tool
@@ -72,6 +74,10 @@ __all__ = [
     "BackendRegistry",
     "StateBackend",
     "KernelLease",
+    "Probed",
+    "ProbePlace",
+    "OptionError",
+    "nearest",
     "LeaseHolder",
     "Head",
     "StateConflictError",

@@ -6,6 +6,7 @@ Every error says what is wrong, where (a file, line and column, or an address) a
     ├── UsageError                3   the command line
     ├── ConfigError               3   the configuration; carries every mistake found, not only the first
     ├── PluginError               3   a plugin is missing, does not load, or breaks the contract
+    ├── OptionError               3   an option of a state backend is unknown, missing or wrong
     ├── StalePlanError            3   the world moved since the plan was saved
     ├── OperationError            4   a hook failed; plugins raise this one
     │   ├── RetryableError        4   ... and nothing was changed: the engine may try again
@@ -33,7 +34,7 @@ from typing import TYPE_CHECKING, ClassVar
 from devstream.record import Immutable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 __all__ = [
     "ExitCode",
@@ -44,6 +45,7 @@ __all__ = [
     "UsageError",
     "ConfigError",
     "PluginError",
+    "OptionError",
     "StalePlanError",
     "OperationError",
     "RetryableError",
@@ -61,6 +63,7 @@ __all__ = [
     "DeclinedError",
     "ProtectedError",
     "nearest",
+    "Proposals",
 ]
 
 
@@ -227,10 +230,33 @@ class PluginError(DevstreamError):
     default_code = "plugin"
 
 
+class OptionError(DevstreamError):
+    """An option of a state backend is unknown, missing or wrong.
+
+    Args:
+        option: its name as written, so that the engine can add the place; empty where it is missing.
+    """
+
+    default_code = "option"
+
+    def __init__(self, summary: str, *, option: str = "", code: str = "", suggestion: str = "") -> None:
+        super().__init__(summary, code=code, suggestion=suggestion)
+        self.option = option
+
+
 class StalePlanError(DevstreamError):
-    """What a saved plan was made from is no longer so."""
+    """What a saved plan was made from is no longer so. It carries every difference that was found."""
 
     default_code = "stale-plan"
+
+    def __init__(self, summary: str, differences: Iterable[Diagnostic], *, suggestion: str = "") -> None:
+        super().__init__(summary, suggestion=suggestion)
+        self._differences = tuple(differences)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """That it is stale, and each difference."""
+        return (self.diagnostic, *self._differences)
 
 
 class OperationError(DevstreamError):
@@ -354,3 +380,21 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     by_folded = {candidate.casefold(): candidate for candidate in valid}
     matches = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
     return f'did you mean "{by_folded[matches[0]]}"?' if matches else ""
+
+
+class Proposals:
+    """Proposes nearest names as long as nobody notices: thousands among thousands would take minutes."""
+
+    LONGEST = 320  # characters; no address has more
+    MOST_WORK = 10_000_000  # pairs of characters, half a second at worst
+    EACH = 32  # what comparing two names takes beside their characters
+
+    def __init__(self) -> None:
+        self._left = self.MOST_WORK
+
+    def nearest(self, name: str, valid: Collection[str]) -> str:
+        """Propose as the function `nearest` does; empty once there were too many."""
+        if self._left <= 0 or len(name) > self.LONGEST:
+            return ""
+        self._left -= len(valid) * self.EACH + len(name) * sum(map(len, valid))
+        return nearest(name, valid) if self._left > 0 else ""

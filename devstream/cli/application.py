@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from devstream.errors import Diagnostic
     from devstream.model.events import Event
     from devstream.model.plan import Plan
+    from devstream.planning.selection import Selectors
     from devstream.report.reporter import Reporter
     from devstream.report.terminal import Look
 
@@ -51,12 +52,27 @@ class Shared:
     no_input: bool = False
     config_file: Path | None = None
     state_url: str | None = None
+    state_key_files: tuple[Path, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     var_files: tuple[Path, ...] = ()
     plugins: tuple[str, ...] = ()
     chdir: str | None = None
     replace: tuple[str, ...] = ()
     unprotect: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    last_failed: bool = False
+
+    @property
+    def selectors(self) -> Selectors | None:
+        """Which tools are meant; None: all."""
+        if not (self.target or self.exclude or self.keywords or self.tags or self.last_failed):
+            return None
+        from devstream.planning.selection import Selectors
+
+        return Selectors(self.target, self.exclude, self.keywords, self.tags, self.last_failed)
 
 
 class Answer(Immutable, frozen=True):
@@ -195,6 +211,7 @@ class Application:
             cwd=self.cwd,
             config=shared.config_file,
             state_url=shared.state_url,
+            state_key_files=shared.state_key_files,
             environ=self.environ,
             variables=shared.variables,
             var_files=shared.var_files,
@@ -206,6 +223,7 @@ class Application:
             offline=offline,
             replace=shared.replace,
             unprotect=shared.unprotect,
+            selectors=shared.selectors,
         )
 
     def open(self, invocation: Invocation) -> Session:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from devstream.cli.addresses import unprotect_option
+from devstream.cli.addresses import selection_options, unprotect_option
 from devstream.cli.options import epilog, output_options, run_options, source_options
 from devstream.cli.plan import plan_answer
 from devstream.cli.run import approve, report_answer
@@ -24,11 +24,13 @@ __all__ = ["delete", "remove"]
     epilog=epilog(
         "devstream delete                show what would be deleted, ask, delete it",
         "devstream delete --dry-run      only show it",
+        "devstream delete --target file.readme    only this, and what stands on it",
         "devstream delete -y -f shop/    the configuration is a folder; nobody is asked",
     )
 )
 @run_options
 @unprotect_option
+@selection_options
 @source_options
 @output_options
 @click.pass_obj

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from devstream.cli.addresses import unprotect_option
+from devstream.cli.addresses import selection_options, unprotect_option
 from devstream.cli.delete import remove
 from devstream.cli.options import epilog, output_options, run_options, source_options, state_option
 from devstream.cli.state_session import with_default_state
@@ -27,10 +27,12 @@ __all__ = ["destroy"]
         "devstream destroy                              everything that the configuration's state records",
         "devstream destroy --state ./devstream.state    the configuration is lost",
         "devstream destroy --dry-run                    only show it",
+        "devstream destroy --exclude app:shop           keep one app, and what it stands on",
     )
 )
 @run_options
 @unprotect_option
+@selection_options
 @state_option
 @source_options
 @output_options

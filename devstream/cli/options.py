@@ -195,7 +195,7 @@ def run_options(command: F) -> F:
     for option in reversed(
         [
             click.option("-y", "--yes", is_flag=True, help="Do not ask."),
-            click.option("--dry-run", is_flag=True, help="Only show the plan."),
+            click.option("--dry-run", "--check", "dry_run", is_flag=True, help="Only show the plan."),
             click.option("-x", "--fail-fast", is_flag=True, help="Start nothing new after a failure."),
             click.option(
                 "--parallelism", type=click.IntRange(1, 1000), help="How many operations run at once."
@@ -214,10 +214,19 @@ def run_options(command: F) -> F:
 
 
 def state_option(command: F) -> F:
-    """Add ``--state``, which names a state without a configuration."""
-    return _shared(  # type: ignore[return-value]  # click keeps the type
+    """Add ``--state``, which names a state without a configuration, and ``--state-key-file``, which opens it."""
+    key_file = _shared(
+        "--state-key-file",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        keep=_keep("state_key_files"),
+        help="A key of an encrypted state, where no configuration names one; or set DEVSTREAM_STATE_PASSPHRASE.",
+    )
+    url = _shared(
         "--state",
         metavar="URL",
         keep=_keep("state_url"),
         help="The state, without a configuration: a path or a URL.",
-    )(command)
+    )
+    return url(key_file(command))  # type: ignore[return-value]  # click keeps the type

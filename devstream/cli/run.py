@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from devstream.cli.addresses import replace_option, unprotect_option
+from devstream.cli.addresses import replace_option, selection_options, unprotect_option
 from devstream.cli.application import Answer, Application
 from devstream.cli.exit_codes import of_run
 from devstream.cli.options import epilog, output_options, run_options, source_options
-from devstream.cli.plan import nothing_to_remove, plan_answer
+from devstream.cli.plan import nothing_failed, nothing_to_remove, nothing_to_retry, plan_answer
 from devstream.cli.prompt import confirm, needs_answer
 from devstream.cli.wording import next_command
 from devstream.errors import DevstreamError
 from devstream.model.plan import Outcome
-from devstream.report.plan import PlanView, count_line, plan_lines
+from devstream.report.plan import Depth, PlanView, count_line, plan_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,19 +35,28 @@ __all__ = ["approve", "report_answer", "run"]
         "devstream run                        show the plan, ask, carry it out",
         "devstream run -y -f shop/            the configuration is a folder; nobody is asked",
         "devstream run --var branch=main -x   set a variable; stop at the first failure",
-        "devstream run --dry-run              the same as devstream plan",
+        "devstream run --check                the same as devstream plan",
+        "devstream run shop.plan              carry out a plan that was saved with plan --out; nobody is asked",
+        "devstream run --lf                   only what did not succeed the last time",
     )
 )
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 @run_options
+@click.option(
+    "--diff", "depth", flag_value=Depth.DIFF, type=Depth, help="Show what changes to its end, long texts too."
+)
 @click.option("--no-refresh", is_flag=True, help="Believe the state: do not look at what it records.")
 @replace_option
 @unprotect_option
+@selection_options
 @source_options
 @output_options
 @click.pass_obj
 def run(
     app: Application,
     *,
+    plan_file: Path | None,
+    depth: Depth | None,
     yes: bool,
     parallelism: int | None,
     lock_timeout: float,
@@ -58,27 +68,36 @@ def run(
 
     Shows the plan, asks, and carries it out: creates, updates and connects what the configuration asks for,
     and deletes what has left it.
+
+    With PLAN, a file that `devstream plan --out` wrote, exactly that plan is carried out, without a question and
+    without the configuration. If anything it was made from has changed, nothing is done.
     """
     app.begin("run")
-    session = app.open(
-        app.invocation(
-            refresh=not no_refresh, parallelism=parallelism, fail_fast=fail_fast, lock_timeout=lock_timeout
-        )
+    invocation = app.invocation(
+        refresh=not no_refresh, parallelism=parallelism, fail_fast=fail_fast, lock_timeout=lock_timeout
     )
-    app.warn(session.warnings)
+    if plan_file is not None:
+        from devstream.cli.saved import open_saved
+
+        session = open_saved(app, plan_file, invocation)
+    else:
+        session = app.open(invocation)
+        app.warn(session.warnings)
+    depth = depth or Depth.CHANGES
     if dry_run:
-        return plan_answer(app, session, session.plan())
-    report = session.run(lambda plan: approve(app, plan, yes=yes))
+        return plan_answer(app, session, session.plan(), depth=depth, file=plan_file)
+    agreed = yes or plan_file is not None
+    report = session.run(lambda plan: approve(app, plan, yes=agreed, depth=depth))
     return report_answer(app, session, report)
 
 
-def approve(app: Application, plan: Plan, *, yes: bool) -> bool:
+def approve(app: Application, plan: Plan, *, yes: bool, depth: Depth = Depth.CHANGES) -> bool:
     """Show the plan and ask; what only writes things down needs no answer."""
     app.reporter.pause()
     app.plan = plan
     app.warn(plan.warnings)
     if app.is_human:
-        view = PlanView(app.out.look)
+        view = PlanView(app.out.look, depth)
         app.out.lines([count_line(plan)] if app.shared.quiet else [*plan_lines(plan, view), ""])
     if yes or not needs_answer(plan):
         return True
@@ -100,9 +119,10 @@ def report_answer(
     failed = _failed(app.plan, report)
 
     def data(mask: Any) -> Mapping[str, Any]:
-        from devstream.report.json import run_data
+        from devstream.report.json import run_data, selection_data
 
-        return {**run_data(report, mask), "state": mask(session.state_location)}
+        about = selection_data(app.plan.selection if app.plan else None)
+        return {**run_data(report, mask), "selection": about, "state": mask(session.state_location)}
 
     def lines(look: Look) -> Sequence[str]:
         if report is None:
@@ -121,6 +141,8 @@ def _failed(plan: Plan | None, report: RunReport | None) -> tuple[Diagnostic, ..
 
 
 def _nothing_done(app: Application, session: Session, look: Look, verb: str) -> list[str]:
+    if app.plan is not None and nothing_failed(app, app.plan):
+        return nothing_to_retry(session, look)
     if app.plan is None or (verb != "run" and not app.plan.changes):
         return nothing_to_remove(session, look)
     lines = plan_lines(app.plan, PlanView(look, state=session.state_location))
@@ -133,7 +155,8 @@ def _summary(app: Application, session: Session, report: RunReport, look: Look, 
     if app.shared.quiet:
         return [run_count_line(report)]
     state = look.paint("dim", f"State: {session.state_location}")
-    return ["", *run_lines(report, _outputs(session), look), state, "", *_try_next(app, report, look, verb)]
+    rows = run_lines(report, lambda: _outputs(session), look, full=app.shared.verbosity > 0)
+    return ["", *rows, state, "", *_try_next(app, report, look, verb)]
 
 
 def _outputs(session: Session) -> Mapping[Address, Mapping[str, Any]]:
@@ -156,15 +179,19 @@ _AFTER_REMOVAL = (("show state", "what is still recorded"),)
 
 def _try_next(app: Application, report: RunReport, look: Look, verb: str) -> list[str]:
     """Propose what people do next: try again after a failure, else look around."""
+    from dataclasses import replace
+
     proposals = [*(_AFTER_RUN if verb == "run" else _AFTER_REMOVAL)]
     left = {*report.protected}
-    if any(
+    failed = any(
         result.outcome is not Outcome.SUCCEEDED and result.address not in left for result in report.results
-    ):
+    )
+    if failed:
         proposals.insert(0, (verb, "try again what did not succeed"))
     elif verb == "run":
         proposals.append(("show graph", "how it hangs together"))
-    commands = [(next_command(app.program, verb, app.shared), why) for verb, why in proposals]
+    shared = app.shared if failed else replace(app.shared, last_failed=False)
+    commands = [(next_command(app.program, verb, shared), why) for verb, why in proposals]
     width = max(len(command) for command, _ in commands)
     if width + max(len(why) for _, why in commands) + 4 > look.width:
         return ["Try next:", *(f"  {command}" for command, _ in commands)]

@@ -9,7 +9,7 @@ import click
 from devstream.cli.application import Answer, Application
 from devstream.cli.lazy import LazyGroup
 from devstream.cli.options import epilog, output_options, source_options, state_option
-from devstream.cli.state_session import complete_address
+from devstream.cli.state_session import complete_address, open_state
 from devstream.cli.status import status
 from devstream.errors import UsageError, nearest
 from devstream.report.graph import Picture
@@ -156,7 +156,7 @@ def graph(app: Application, *, picture: str) -> Answer:
 def state(app: Application, *, addresses: tuple[str, ...]) -> Answer:
     """Show what is recorded: all tools as a table, or some in full."""
     app.begin("show state")
-    recorded = _selected(app.open(app.invocation(offline=True)).read_state(), addresses)
+    recorded = _selected(open_state(app).read_state(), addresses)
 
     def data(mask: Any) -> Mapping[str, Any]:
         from devstream.report.json import state_data
@@ -187,7 +187,7 @@ def state(app: Application, *, addresses: tuple[str, ...]) -> Answer:
 def outputs(app: Application, *, addresses: tuple[str, ...]) -> Answer:
     """Show the recorded outputs: what was made, and where."""
     app.begin("show outputs")
-    tools = _selected(app.open(app.invocation(offline=True)).read_state(), addresses).tools
+    tools = _selected(open_state(app).read_state(), addresses).tools
 
     def data(mask: Any) -> Mapping[str, Any]:
         from devstream.report.json import outputs_data

@@ -9,7 +9,7 @@ import click
 from devstream.cli.application import Answer, Application
 from devstream.cli.options import epilog
 from devstream.cli.state_session import How, carry_out, complete_address, editing, open_state, reading
-from devstream.errors import Diagnostic, ExitCode, LeaseError, StateDamagedError
+from devstream.errors import Diagnostic, ExitCode, LeaseError, Severity, StateDamagedError
 from devstream.record import replace
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ def history(app: Application, *, verify: bool) -> Answer:
     session = open_state(app)
     points, problems = _history(session)
     broken = [problem for problem in problems if verify or problem.code != "trail"]
+    if verify and not broken:
+        app.warn(_in_the_clear(session))
 
     def data(mask: Any) -> Mapping[str, Any]:
         from devstream.cli.state_view import history_data
@@ -129,6 +131,23 @@ def history(app: Application, *, verify: bool) -> Answer:
     return Answer(data, lines, ExitCode.STATE if broken else ExitCode.OK, tuple(broken))
 
 
+def _in_the_clear(session: Session) -> list[Diagnostic]:
+    """Say which kept parts of an encrypted state are not encrypted."""
+    from devstream.state.rotating import unsealed
+
+    names = unsealed(session.backend)
+    if not names:
+        return []
+    return [
+        Diagnostic(
+            f"the state is encrypted, and {len(names)} kept parts of it are not: {', '.join(names)}",
+            "not-encrypted",
+            Severity.WARNING,
+            suggestion="devstream state rotate-key",
+        )
+    ]
+
+
 def _history(session: Session) -> tuple[Sequence[Point], list[Diagnostic]]:
     """Read the points, and what is wrong; of a damaged state those that can be gone back to."""
     from devstream.state.history import points, read_history
@@ -136,10 +155,10 @@ def _history(session: Session) -> tuple[Sequence[Point], list[Diagnostic]]:
     try:
         found, problems = read_history(session.backend)
     except StateDamagedError as damage:
-        from devstream.state.salvage import salvage
+        from devstream.state.salvage import salvage, stored_head
 
         backend = session.backend
-        salvaged = salvage(backend, backend.read_head(), damage)
+        salvaged = salvage(backend, stored_head(backend), damage)
         hint = "go back to one of these: devstream state restore SERIAL"
         return points(salvaged.loaded, backend), [replace(damage.diagnostic, suggestion=hint)]
     return found, [Diagnostic(problem, "trail") for problem in problems]
@@ -172,28 +191,58 @@ def pull(app: Application) -> Answer:
 
 
 @click.command(
-    epilog=epilog("devstream state unlock", "devstream state unlock --force -y    clear a note a crash left")
+    epilog=epilog(
+        "devstream state unlock            who holds it; ends the lease of a run that is stopped or dead",
+        "devstream state unlock --dry-run  only says who",
+        "devstream state unlock --force    also takes it from a process that is running on this machine",
+    )
 )
-@click.option(
-    "--force", is_flag=True, help="Clear the note of a holder that is gone. Takes nothing from a live one."
-)
+@click.option("--force", is_flag=True, help="Also where the holder's process is running.")
 @editing
 @click.pass_obj
 def unlock(app: Application, *, force: bool, how: How) -> Answer:
-    """Say who holds the state, and how that ends.
+    """Say who holds the state, and end a lease that its holder does not give back.
 
+    A run that loses its lease stops at its next record and keeps what it did in a rescue file; nothing it wrote is lost.
     The lease on a local state is a lock that the kernel keeps: it ends with the process that holds it, however that
     ends, so there is never a stale one to break.
     """
-    from devstream.state.lease import live_holder
+    from devstream.state.backend import KernelLease
 
     app.begin("state unlock")
     session = open_state(app, how.lock_timeout)
+    if isinstance(session.backend, KernelLease):
+        return _unlock_kernel(app, session, how, force=force)
+    return _unlock_head(app, session, how, force=force)
+
+
+def _unlock_head(app: Application, session: Session, how: How, *, force: bool) -> Answer:
+    """End a lease that lives in the head."""
+    from devstream.state.holder import Condition, condition_of
+    from devstream.state.unlocking import noted_holder, unlocking
+
+    holder = noted_holder(session.backend)
+    if holder is None:
+        return _nobody(session)
+    if condition_of(holder) is Condition.RUNNING and not force and not how.dry_run:
+        hint = f"wait for it, or end it: kill {holder.pid}; --force takes the lease from it all the same"
+        message = f"the state {session.state_location} is held by {holder}"
+        raise LeaseError(message, detail="That process is running.", suggestion=hint)
+    then = [("run", "look at what was left open, and go on")]
+    return carry_out(app, session, unlocking(holder.run_id), how, then=then, breaking=True)
+
+
+def _unlock_kernel(app: Application, session: Session, how: How, *, force: bool) -> Answer:
+    """Say who holds a lease that the kernel keeps; clear the note that a crash left."""
+    from devstream.state.lease import live_holder
+
     holder = live_holder(session.backend)
     if holder is not None:
         raise _held(session.state_location, holder)
-    if force:
-        return carry_out(app, session, _without_note, how)
+    return carry_out(app, session, _without_note, how) if force else _nobody(session)
+
+
+def _nobody(session: Session) -> Answer:
     location = session.state_location
     return Answer(
         lambda mask: {"held": False, "state": mask(location)},

@@ -86,20 +86,35 @@ def with_default_state(invocation: Invocation) -> Invocation:
 
 
 def carry_out(
-    app: Application, session: Session, propose: Propose, how: How, *, then: Sequence[tuple[str, str]] = ()
+    app: Application,
+    session: Session,
+    propose: Propose,
+    how: How,
+    *,
+    then: Sequence[tuple[str, str]] = (),
+    breaking: bool = False,
+    before: Callable[[Proposal], None] | None = None,
 ) -> Answer:
     """Show what is proposed, ask, record it, and say what comes next.
 
     Args:
         then: commands to propose, each with why.
+        breaking: somebody else's lease is not waited for; it ends with what is recorded.
+        before: called once somebody has agreed, before anything is recorded; raises to prevent that.
 
     Raises:
         DeclinedError: nobody agreed.
     """
     proposal = session.look(propose)
     applied = proposal.writes and not how.dry_run
+
+    def agreed(proposed: Proposal) -> None:
+        _approve(app, proposed, how)
+        if before is not None:
+            before(proposed)
+
     if applied:
-        proposal = session.edit(propose, lambda proposed: _approve(app, proposed, how))
+        proposal = session.edit(propose, agreed, breaking=breaking)
         applied = proposal.writes
     location = session.state_location
 

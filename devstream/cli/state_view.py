@@ -100,7 +100,11 @@ def proposal_lines(proposal: Proposal, look: Look) -> list[str]:
     for row in _rows(proposal):
         lines.append(f"{look.paint(_STYLES[row.sign], row.sign)} {row.address}  {row.text}")
         lines += [fit(f"    {line}", look.width, look.ellipsis) for line in _field_lines(row)]
-    lines += [f"{look.paint(_STYLES['-'], '-')} {name}  is needed by nothing" for name in proposal.unneeded]
+    renamed = proposal.facts.get("renamed", {})
+    lines += [
+        f"{look.paint(_STYLES['-'], '-')} {name}  {'is written anew' if name in renamed else 'is needed by nothing'}"
+        for name in proposal.unneeded
+    ]
     return [*lines, *(f"Note: {clean(note)}" for note in proposal.notes)]
 
 
@@ -132,6 +136,7 @@ def proposal_data(proposal: Proposal, mask: Callable[[str], str], *, applied: bo
         ],
         "removed_parts": list(proposal.unneeded),
         "notes": [mask(note) for note in proposal.notes],
+        "facts": dict(proposal.facts),
         "applied": applied,
         "serial": proposal.loaded.document.serial + applied,
     }

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstream.cli.addresses import complete_address, selection_options
 from devstream.cli.application import Answer, Application
 from devstream.cli.exit_codes import worst
 from devstream.cli.options import epilog, output_options, source_options, state_option
-from devstream.cli.state_session import complete_address, with_default_state
-from devstream.errors import ExitCode, UsageError, nearest
+from devstream.cli.state_session import with_default_state
+from devstream.errors import ExitCode
 from devstream.model.seen import Verdict
 from devstream.record import replace
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from devstream.model.address import Address
     from devstream.model.seen import Seen
     from devstream.model.state import State
+    from devstream.planning.selection import Selectors
     from devstream.report.terminal import Look
 
 __all__ = ["status"]
@@ -30,12 +32,14 @@ __all__ = ["status"]
     epilog=epilog(
         "devstream show status                        look at everything that is recorded",
         "devstream show status file.readme            at one tool",
+        "devstream show status 'file.*' app:shop      at some; more ways to select: --tags, -k, --lf",
         "devstream show status --detailed-exitcode    exit code 2 where something drifted or is gone",
     ),
 )
-@click.argument("addresses", nargs=-1, shell_complete=complete_address)
+@click.argument("addresses", nargs=-1, shell_complete=complete_address, metavar="[WHICH]...")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where the world is not as recorded.")
 @click.option("--parallelism", type=click.IntRange(1, 1000), help="How many tools are read at once.")
+@selection_options
 @state_option
 @source_options
 @output_options
@@ -51,7 +55,8 @@ def status(
     invocation = with_default_state(app.invocation(offline=True, parallelism=parallelism))
     session = app.open(replace(invocation, local_plugins=True))
     recorded = session.read_state()
-    found = session.look_at(recorded, _selected(recorded, addresses))
+    app.shared.target = (*addresses, *app.shared.target)
+    found = session.look_at(recorded, _selected(recorded, app.shared.selectors))
 
     def data(mask: Any) -> Mapping[str, Any]:
         from devstream.report.status import status_data
@@ -74,15 +79,14 @@ def _codes(found: Sequence[Seen], *, detailed: bool) -> Iterator[ExitCode]:
         yield ExitCode.FAILED
 
 
-def _selected(recorded: State, names: tuple[str, ...]) -> list[Address]:
-    """Give the named addresses, all where none is named; those of unfinished operations count.
+def _selected(recorded: State, selectors: Selectors | None) -> list[Address]:
+    """Give what is meant, all where nothing was selected; what was begun and never ended counts.
 
     Raises:
-        UsageError: nothing is recorded under a name; the nearest one is suggested.
+        UsageError: the selection matches nothing.
     """
-    known = {str(address): address for address in (*recorded.tools, *recorded.open_operations)}
-    for name in names:
-        if name not in known:
-            message = f'nothing is recorded for "{name}"'
-            raise UsageError(message, code="unknown-address", suggestion=nearest(name, known))
-    return [known[name] for name in dict.fromkeys(names)] or list(known.values())
+    if selectors is None:
+        return [*dict.fromkeys((*recorded.tools, *recorded.open_operations))]
+    from devstream.planning.scope import entries_meant
+
+    return entries_meant(selectors, recorded)

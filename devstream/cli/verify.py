@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devstream.cli.addresses import selection_options
 from devstream.cli.application import Answer, Application
 from devstream.cli.checks import Check, Verdict, check_data, check_lines, counted, plugin_names, state_text
 from devstream.cli.exit_codes import of_plan, worst
 from devstream.cli.options import epilog, output_options, source_options
 from devstream.errors import DevstreamError, ExitCode
 from devstream.model.plan import Action
-from devstream.report.plan import count_line
+from devstream.report.plan import count_line, selection_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ __all__ = ["verify"]
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
 @click.option("--parallelism", type=click.IntRange(1, 1000), help="How many tools are read at once.")
+@selection_options
 @source_options
 @output_options
 @click.pass_obj
@@ -114,4 +116,5 @@ class _Verification:
         verdict = Verdict.CHANGES if made.has_changes else Verdict.OK
         if any(change.action is Action.ERROR for change in made.changes):
             verdict = Verdict.FAILED
-        return Check("plan", verdict, count_line(made))
+        about = f" {selection_line(made.selection)}" if made.selection is not None else ""
+        return Check("plan", verdict, count_line(made) + about)

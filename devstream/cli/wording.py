@@ -13,6 +13,8 @@ __all__ = ["recorded_command", "next_command"]
 
 _OF_A_STATE = ("destroy", "show", "state")
 """Commands that take ``--state``."""
+_SELECTING = ("run", "plan", "delete", "destroy", "verify")
+"""Commands that can be about some tools only."""
 
 
 def recorded_command(program: str, argv: Sequence[str]) -> str:
@@ -40,15 +42,29 @@ def _without_value(assignment: str) -> str:
 
 
 def next_command(program: str, verb: str, shared: Shared, *, same_plan: bool = False) -> str:
-    """Write the command that does ``verb`` (one or two words) with the same configuration.
+    """Write the command that does ``verb`` (one or two words) with the same configuration and the same tools.
 
     Args:
-        same_plan: with what was asked of the plan, too.
+        same_plan: with what else was asked of the plan, too.
     """
     from shlex import join
 
+    selection = _selection(shared) if verb in _SELECTING else ()
     wishes = _wishes(shared) if same_plan else ()
-    return join([program, *verb.split(), *_sources(shared, verb.partition(" ")[0]), *wishes])
+    return join([program, *verb.split(), *_sources(shared, verb.partition(" ")[0]), *selection, *wishes])
+
+
+def _selection(shared: Shared) -> Iterator[str]:
+    for option, values in (
+        ("--target", shared.target),
+        ("--exclude", shared.exclude),
+        ("-k", shared.keywords),
+        ("--tags", shared.tags),
+    ):
+        for value in values:
+            yield from (option, value)
+    if shared.last_failed:
+        yield "--lf"
 
 
 def _wishes(shared: Shared) -> Iterator[str]:
@@ -65,6 +81,9 @@ def _sources(shared: Shared, command: str) -> Iterator[str]:
         yield from ("-f", str(shared.config_file))
     if shared.state_url and command in _OF_A_STATE:
         yield from ("--state", shared.state_url)
+    if command in _OF_A_STATE:
+        for key_file in shared.state_key_files:
+            yield from ("--state-key-file", str(key_file))
     for name, value in shared.variables.items():
         yield from ("--var", f"{name}={value}")
     for file in shared.var_files:

@@ -16,15 +16,19 @@ class End(Enum):
     LINE = "the line, or the longest expression, ends before"
     STRING = "a string is not closed"
     UNBALANCED = "a bracket is closed by another kind"
+    DEEP = "brackets nest too deeply for an expression"
 
 
-_STOP = re.compile(r"""[\[\](){},\r\n"']|\\"|\\\\""")
+DEEPEST = 8
+"""Brackets within brackets of an expression; the bound keeps the scan linear on lines full of ``[[``."""
+
+_STOP = re.compile(
+    r"""[\[\](){},\r\n]|"(?:[^"\\\r\n]|\\.)*+"|'(?:[^'\\\r\n]|\\.)*+'"""
+    r"""|\\"(?:(?!\\")(?>[^\\\r\n]|\\{4}|\\{3}"|\\[^"\r\n]))*+\\"|\\\\|\\"|["']"""
+)
+"""Brackets, commas, line ends, whole strings, and (last) quotes of strings that are not closed."""
 _CLOSER = {"[": "]", "(": ")", "{": "}"}
-_STRING_REST = {
-    '"': re.compile(r'(?:[^"\\\r\n]|\\.)*"'),
-    "'": re.compile(r"(?:[^'\\\r\n]|\\.)*'"),
-    '\\"': re.compile(r'(?:(?!\\")(?>[^\\\r\n]|\\{4}|\\{3}"|\\[^"\r\n]))*+\\"'),
-}
+_QUOTES = ('"', "'", '\\"')
 _STRING = re.compile(r"""\\"(?:[^\\]|\\[^"])*?\\"|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _LITERAL = re.compile(
     r"""[ \t]*(?:[-+]?\.?\d[\w.+-]*|\\"[^"]*\\"|"[^"]*"|'[^']*'|true|True|TRUE|false|False|FALSE|null|Null|NULL|~|)[ \t]*"""
@@ -49,23 +53,22 @@ def closing(text: str, start: int, limit: int) -> int | End:
         The offset of the ``]]``, or why there is none.
     """
     open_brackets: list[str] = []
-    position = start
-    while (stop := _STOP.search(text, position, limit)) is not None:
-        sign, position = stop[0], stop.end()
-        if sign in _STRING_REST:
-            rest = _STRING_REST[sign].match(text, position, limit)
-            if rest is None:
-                return End.STRING
-            position = rest.end()
-        elif sign in _CLOSER:
+    for stop in _STOP.finditer(text, start, limit):
+        sign = stop[0]
+        if sign in _CLOSER:
+            if len(open_brackets) == DEEPEST:
+                return End.DEEP
             open_brackets.append(_CLOSER[sign])
-        elif sign in "\r\n":
-            return End.LINE
         elif sign in "])}" and open_brackets:
             if open_brackets.pop() != sign:
                 return End.UNBALANCED
-        elif sign in "])}," and not open_brackets:
-            return _outside(text, stop.start(), sign)
+        elif sign in "])},":
+            if not open_brackets:
+                return _outside(text, stop.start(), sign)
+        elif sign in "\r\n":
+            return End.LINE
+        elif sign in _QUOTES:
+            return End.STRING
     return End.LINE
 
 

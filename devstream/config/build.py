@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from devstream.config.findings import Findings
 from devstream.config.leaves import RAW, SCALAR_TAGS, TEXT_TAGS, YAML, Leaves, short_tag
+from devstream.config.scan import Loose
 from devstream.config.tree import Map, Seq, Template
 
 if TYPE_CHECKING:
-    from devstream.config.scan import Loose, Scan
+    from devstream.config.scan import Scan
     from devstream.config.tree import Node, Source
 
-__all__ = ["Builder", "DEEPEST", "MOST_NODES", "MOST_ALIASES"]
+__all__ = ["Builder", "DEEPEST", "MOST_NODES", "MOST_ALIASES", "MOST_BY_ALIASES"]
 
 DEEPEST = 64
 MOST_NODES = 5_000_000
 """Nodes of one file, where every alias counts as what it stands for."""
 MOST_ALIASES = 1_000
+MOST_BY_ALIASES = 400_000
+"""Nodes that the aliases of one file stand for: each is rendered and compared, and a few lines can make millions."""
 
 
 class _Anchor(NamedTuple):
@@ -65,6 +68,7 @@ class Builder:
         self._loose_offsets = [loose.offset for loose in scan.loose]
         self._nodes = 0
         self._aliases = 0
+        self._by_aliases = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -161,10 +165,12 @@ class Builder:
             self.findings.stop(f"more than {MOST_ALIASES:,} aliases", "limit", offset)
         self._reach(len(self._outer) + anchor.height, offset)
         self._count(anchor.nodes, offset)
+        self._by_aliases += anchor.nodes
+        if self._by_aliases > MOST_BY_ALIASES:
+            self.findings.stop(f"aliases stand for more than {MOST_BY_ALIASES:,} values", "limit", offset)
         if self._key is None and isinstance(self._container, Map):
             self._alias_key(anchor, offset)
             return
-        self._note_alias(offset)
         self._put(anchor.value, anchor.offset)
 
     # Containers
@@ -210,16 +216,6 @@ class Builder:
             container.marks.append(offset)
         else:
             self._root, self._root_offset = value, offset
-
-    def _note_alias(self, offset: int) -> None:
-        container = self._container
-        if isinstance(container, Map):
-            assert self._key is not None
-            container.aliases = container.aliases or {}
-            container.aliases[self._key] = offset
-        elif isinstance(container, Seq):
-            container.aliases = container.aliases or {}
-            container.aliases[len(container)] = offset
 
     # Keys
 
@@ -278,8 +274,6 @@ class Builder:
         offset = target.marks.pop("<<")[1]
         value = target.pop("<<")
         sources = value if isinstance(value, Seq) else [value]
-        if target.aliases:
-            target.aliases.pop("<<", None)
         for source in sources:
             if isinstance(source, Map):
                 _add_missing(target, source)
@@ -291,7 +285,13 @@ class Builder:
     def _note_loose(self, start: int, end: int) -> None:
         first = bisect_left(self._loose_offsets, start)
         last = bisect_left(self._loose_offsets, end)
-        self.loose.extend(self._scan.loose[first:last])
+        for item in self._scan.loose[first:last]:
+            if isinstance(item, Loose):
+                self.loose.append(item)
+            else:
+                summary = f"{item.text} is not closed, and stays text"
+                hint = f"write {item.closing} at its end, or tag the value !raw"
+                self.findings.warning(summary, "template", item.offset, hint)
 
     # Limits, tags and messages
 

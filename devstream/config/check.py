@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from devstream.config.findings import clipped
 from devstream.config.origins import place_of
 from devstream.config.scalars import typed
 from devstream.config.tree import Map, Seq, Text, key_mark
-from devstream.errors import ConfigError, Diagnostic, Severity, nearest
+from devstream.errors import ConfigError, Diagnostic, Proposals, Severity
 from devstream.model.app import Treatment
 from devstream.model.values import Secret, SecretRef, Unknown
 
@@ -25,7 +26,13 @@ T = TypeVar("T")
 TREATMENT_KEYS = frozenset({"adopt", "allowDelete", "protect", "retries", "timeout", "tags", "connection"})
 """How a tool is treated, beside its options; also for ci and cd items and pipeline templates."""
 
-_DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+MOST = 1_000
+"""Of retries, or operations at once, as on the command line."""
+
+LONGEST_TIME = 10 * 365 * 24 * 3600
+"""Seconds; what is longer is a slip, and no clock of the operating system takes it."""
+
+_DURATION = re.compile(r"(?=.)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?", re.ASCII)
 _TRUTH = {"yes": True, "on": True, "no": False, "off": False}
 
 
@@ -35,6 +42,9 @@ class Problems:
     Args:
         env: gives a variable of the environment, for secrets that stand where only plain text can.
         offline: nothing that is not set is an error, it is only not known.
+
+    Attributes:
+        proposals: gives the nearest valid names.
     """
 
     def __init__(self, env: Callable[[str], str | None], *, offline: bool = False) -> None:
@@ -42,16 +52,21 @@ class Problems:
         self.offline = offline
         self.errors: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
+        self.proposals = Proposals()
 
     def error(
         self, summary: str, code: str, mark: Mark | None, *, suggestion: str = "", detail: str = ""
     ) -> None:
         """Note a mistake."""
-        self.errors.append(Diagnostic(summary, code, mark=mark, suggestion=suggestion, detail=detail))
+        self.errors.append(
+            Diagnostic(clipped(summary), code, mark=mark, suggestion=suggestion, detail=detail)
+        )
 
     def warn(self, summary: str, code: str, mark: Mark | None, *, suggestion: str = "") -> None:
         """Note something that stops nothing."""
-        self.warnings.append(Diagnostic(summary, code, Severity.WARNING, mark=mark, suggestion=suggestion))
+        self.warnings.append(
+            Diagnostic(clipped(summary), code, Severity.WARNING, mark=mark, suggestion=suggestion)
+        )
 
     def raise_any(self, files: Iterable[str]) -> None:
         """Raise what was noted, if anything was.
@@ -124,7 +139,7 @@ class Block:
         """Note every key that is not among ``valid``, with the nearest that is."""
         for key in self.node if isinstance(self.node, Map) else self.values:
             if key not in valid:
-                hint = nearest(key, valid) or f"valid are {', '.join(sorted(valid))}"
+                hint = self.problems.proposals.nearest(key, valid) or f"valid are {', '.join(sorted(valid))}"
                 self._wrong_key(key, hint)
 
     def _wrong_key(self, key: str, hint: str) -> None:
@@ -188,8 +203,8 @@ class Block:
         self._wrong_type(value, "true or false", (key,))
         return None
 
-    def count(self, key: str, *, least: int = 0) -> int | None:
-        """Give a whole number of at least ``least``; None as for `truth`."""
+    def count(self, key: str, *, least: int = 0, most: int = MOST) -> int | None:
+        """Give a whole number from ``least`` to ``most``; None as for `truth`."""
         value = self._scalar(key)
         if value is None:
             return None
@@ -197,6 +212,8 @@ class Block:
             self._wrong_type(value, "a whole number", (key,))
         elif value < least:
             self._wrong_value(key, f"must be at least {least}, not {value}")
+        elif value > most:
+            self._wrong_value(key, f"must be at most {most:,}, not {value}")
         else:
             return value
         return None
@@ -214,9 +231,11 @@ class Block:
         else:
             self._wrong_type(value, 'a number of seconds, or a text like "30s" or "5m"', (key,))
             return None
-        if seconds <= 0:
-            self._wrong_value(key, "must be more than 0 seconds")
-        return seconds if seconds > 0 else None
+        if 0 < seconds <= LONGEST_TIME:
+            return seconds
+        most = f"at most {LONGEST_TIME // 3600}h" if seconds > 0 else "more than 0 seconds"
+        self._wrong_value(key, f"must be {most}")
+        return None
 
     def _scalar(self, key: str) -> Any:
         """Give a value where not knowing it does no harm; text from outside takes the type it looks like."""

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from devstream.config.check import Problems, in_file_order
 from devstream.config.links import check_links
-from devstream.config.names import dependency_place
+from devstream.config.names import DependencyPlaces
 from devstream.config.origins import TreeOrigins
 from devstream.config.source import check_loose
+from devstream.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,14 +30,15 @@ if TYPE_CHECKING:
     from devstream.model.schema import ToolSchema
     from devstream.model.tool import ToolInstance
 
-__all__ = ["Expansion", "expand"]
+__all__ = ["Expansion", "expand", "expand_as_far_as_possible"]
 
 
 class Expansion(NamedTuple):
-    """All tool instances: those of ``tools`` first, then the apps'."""
+    """All tool instances: those of ``tools`` first, then the apps'; and what is wrong, in no order."""
 
     tools: tuple[ToolInstance, ...]
     warnings: tuple[Diagnostic, ...]
+    errors: tuple[Diagnostic, ...] = ()
 
 
 def expand(config: Config, schema_of: Callable[[str, Mark | None], ToolSchema | None]) -> Expansion:
@@ -50,17 +52,26 @@ def expand(config: Config, schema_of: Callable[[str, Mark | None], ToolSchema | 
         ConfigError: with every mistake that was found, in file order: an address that is there twice or does
             not exist, a tool whose plugin is missing, a mistake in a pipeline template that is used.
     """
+    expansion = expand_as_far_as_possible(config, schema_of)
+    if expansion.errors:
+        raise ConfigError(in_file_order(expansion.errors, config.names))
+    return expansion
+
+
+def expand_as_far_as_possible(
+    config: Config, schema_of: Callable[[str, Mark | None], ToolSchema | None]
+) -> Expansion:
+    """Do what `expand` does, and give the mistakes with those tools that there are."""
     scope = config.variables.scope
     errors, warnings = len(scope.errors), len(scope.warnings)
     problems = Problems(config.env, offline=config.offline)
     tools = [*config.tools, *_expanded(config, schema_of, problems)]
     problems.errors += scope.errors[errors:]
-    linked = check_links(tools, _Places(config).of_dependency, problems)
+    linked = check_links(tools, _Places(config).of_dependency, problems, is_whole=config.is_whole)
     problems.errors += check_loose(config.loose, {tool.address.name for tool in linked})
     _check_files(linked, config, problems)
-    problems.raise_any(config.names)
     found = in_file_order([*problems.warnings, *scope.warnings[warnings:]], config.names)
-    return Expansion(linked, tuple(found))
+    return Expansion(linked, tuple(found), tuple(problems.errors))
 
 
 def _expanded(
@@ -93,9 +104,11 @@ class _Places:
 
     def __init__(self, config: Config) -> None:
         self._apps: dict[str | None, Node] = {app.name: app.source for app in config.apps}
+        self._last: tuple[Node, DependencyPlaces] = (None, DependencyPlaces(None))
 
     def of_dependency(self, tool: ToolInstance, address: Address) -> Mark | None:
         """Give the place where a tool's ``dependsOn``, or its app's, names an address."""
-        if isinstance(tool.origins, TreeOrigins):
-            return dependency_place(tool.origins.written.node, address)
-        return dependency_place(self._apps.get(tool.app), address)
+        own = tool.origins.written.node if isinstance(tool.origins, TreeOrigins) else self._apps.get(tool.app)
+        if self._last[0] is not own:
+            self._last = (own, DependencyPlaces(own))
+        return self._last[1].of(address)

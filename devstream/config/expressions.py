@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from devstream.config.filters import FILTERS, FilterError, filtered
 from devstream.config.joining import TooDeep, TooLarge, holds_hidden, is_hidden, joined, measure, unknown_in
-from devstream.config.refusals import Missing, Place, Refusal
+from devstream.config.refusals import Missing, Place, Refusal, no_key
 from devstream.config.scan import RAW_HINT
 from devstream.config.tree import Text
 from devstream.errors import nearest
@@ -197,7 +197,7 @@ class _Evaluation:
         if isinstance(value, dict) and isinstance(key, str):
             if key in value:
                 return value[key]
-            raise Missing.at(self._at(node), f'there is no "{key}"', "unknown-variable", nearest(key, value))
+            raise no_key(self._at(node), f'there is no "{key}"', key, value)
         if isinstance(value, list) and isinstance(key, int) and not isinstance(key, bool):
             if -len(value) <= key < len(value):
                 return value[key]

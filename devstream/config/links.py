@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from devstream.config.names import DependencyPlaces
+from devstream.config.origins import TreeOrigins
 from devstream.config.references import references_in
-from devstream.errors import nearest
 from devstream.model.address import Address
 from devstream.model.recorded import parse_reference
 from devstream.model.values import Interpolation, Reference, iter_leaves, map_leaves
@@ -19,10 +21,7 @@ if TYPE_CHECKING:
     from devstream.model.tool import ToolInstance
     from devstream.model.values import Value
 
-__all__ = ["MOST_PROPOSALS", "check_links"]
-
-MOST_PROPOSALS = 20
-"""How many addresses that do not exist get the nearest one proposed."""
+__all__ = ["check_links", "place_of_link"]
 
 _OUTPUTS = ".outputs."
 
@@ -31,16 +30,29 @@ def check_links(
     tools: Iterable[ToolInstance],
     place_of_dependency: Callable[[ToolInstance, Address], Mark | None],
     problems: Problems,
+    *,
+    is_whole: bool = True,
 ) -> tuple[ToolInstance, ...]:
-    """Check the links between all tools; give them with every reference naming the longest address that fits."""
-    links = _Links(problems, place_of_dependency)
+    """Check the links between all tools; give them with every reference naming the longest address that fits.
+
+    Args:
+        is_whole: False where tools are left out, so that nobody can tell what does not exist.
+    """
+    links = _Links(problems, place_of_dependency, is_whole=is_whole)
     unique = [tool for tool in tools if links.add(tool)]
     return tuple(links.check(tool) for tool in unique)
 
 
 class _Links:
-    def __init__(self, problems: Problems, place: Callable[[ToolInstance, Address], Mark | None]) -> None:
+    def __init__(
+        self,
+        problems: Problems,
+        place: Callable[[ToolInstance, Address], Mark | None],
+        *,
+        is_whole: bool,
+    ) -> None:
         self._problems = problems
+        self._is_whole = is_whole
         self._place = place
         self._tools: dict[Address, ToolInstance] = {}
         self._proposals: dict[Address, str] = {}
@@ -78,7 +90,7 @@ class _Links:
         if address == tool.address:
             message = f"{address} depends on itself"
             self._problems.error(message, "self-dependency", self._place(tool, address))
-        elif address not in self._tools:
+        elif self._is_whole and address not in self._tools:
             self._problems.error(
                 f"dependsOn names {address}, which does not exist",
                 "unknown-address",
@@ -91,7 +103,7 @@ class _Links:
             self._problems.error(
                 f"{tool.address} refers to its own output", "self-reference", _place_of(tool, reference)
             )
-        elif reference.address not in self._tools:
+        elif self._is_whole and reference.address not in self._tools:
             near = self._nearest(reference.address)
             self._problems.error(
                 f"${{{{ {reference} }}}} names {reference.address}, which does not exist",
@@ -101,11 +113,15 @@ class _Links:
             )
 
     def _nearest(self, address: Address) -> str:
-        """Propose an address; looking for it compares all of them, so not for every one of a thousand."""
         if address not in self._proposals:
-            few = len(self._proposals) < MOST_PROPOSALS
-            self._proposals[address] = nearest(str(address), map(str, self._tools)) if few else ""
+            found = self._problems.proposals.nearest(str(address), self._names)
+            self._proposals[address] = found
         return self._proposals[address]
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """All addresses, as text; asked for once the tools are complete, and something is wrong."""
+        return tuple(map(str, self._tools))
 
     def _longest(self, leaf: Value) -> Value:
         """Read a leaf's references again, now that the tools are known."""
@@ -125,6 +141,15 @@ class _Links:
     def _exists(self, text: str) -> bool:
         name, _, identity = text.partition(".")
         return Address(name, identity) in self._tools
+
+
+def place_of_link(tool: ToolInstance, address: Address) -> Mark | None:
+    """Give the place where a tool names another one: in its ``dependsOn``, or the first reference."""
+    if address in tool.depends_on and isinstance(tool.origins, TreeOrigins):
+        return DependencyPlaces(tool.origins.written.node).of(address)
+    named = (reference for reference in references_in(tool.options) if reference.address == address)
+    reference = next(named, None)
+    return _place_of(tool, reference) if reference else tool.origin.mark
 
 
 def _place_of(tool: ToolInstance, reference: Reference) -> Mark | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from bisect import bisect_right
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,10 @@ from devstream.config.model import Config
 from devstream.config.settings import read_settings
 from devstream.config.source import parse, read_source
 from devstream.config.tools import read_tools
+from devstream.config.tree import mark_of
 from devstream.config.variables import global_variables, variable_values
 from devstream.errors import ConfigError, Mark
-from devstream.record import Immutable, field
+from devstream.record import Immutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     from devstream.config.source import LooseReference
     from devstream.config.tree import Map, Source
     from devstream.config.variables import Variables
+    from devstream.errors import Diagnostic
     from devstream.model.app import App, PipelineTemplate
 
-__all__ = ["ConfigInputs", "load_config"]
+__all__ = ["BrokenConfig", "ConfigInputs", "load_config"]
 
 
 class ConfigInputs(Immutable, frozen=True):
@@ -51,11 +54,24 @@ class ConfigInputs(Immutable, frozen=True):
     offline: bool = False
 
 
+class BrokenConfig(ConfigError):
+    """A configuration with mistakes, of which enough could be read to look for more.
+
+    Attributes:
+        config: what could be read; what is wrong in itself is left out, for it would only lead to more complaints.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], config: Config) -> None:
+        super().__init__(diagnostics)
+        self.config = config
+
+
 def load_config(inputs: ConfigInputs) -> Config:
     """Read a configuration.
 
     Raises:
-        ConfigError: with every mistake that was found, in file order.
+        BrokenConfig: some values are wrong; with every mistake that reading finds, in file order.
+        ConfigError: the files themselves cannot be read.
     """
     with _no_garbage_collection():
         return _Loader(inputs).load()
@@ -93,13 +109,20 @@ class _Loader:
         if self._is_incomplete or sections.lacks_variables:
             self._raise_any()  # what would be found from here on may be no mistake at all
         variables = self._variables(sections, more)
+        misplaced = bool(self._problems.errors)
         config = self._read(sections, found, variables)
         self._problems.errors += variables.scope.errors
-        self._raise_any()
+        if self._problems.errors:
+            errors = in_file_order(self._problems.errors, config.names)
+            raise BrokenConfig(errors, _sound(config, errors, is_whole=not misplaced))
         return config
 
-    def _documents(self, paths: Iterable[Path]) -> list[Map]:
-        """Read and parse files; what cannot be read is noted, and the others are read all the same."""
+    def _documents(self, paths: Iterable[Path], named: Mark | None = None) -> list[Map]:
+        """Read and parse files; what cannot be read is noted, and the others are read all the same.
+
+        Args:
+            named: where the configuration names them.
+        """
         documents: list[Map] = []
         for path in paths:
             try:
@@ -107,7 +130,9 @@ class _Loader:
                 self._sources.append(source)
                 parsed = parse(source)
             except ConfigError as error:
-                self._problems.errors += error.diagnostics
+                self._problems.errors += (
+                    replace(item, mark=item.mark or named) for item in error.diagnostics
+                )
                 self._is_incomplete = True
                 continue
             documents += parsed.documents
@@ -123,7 +148,8 @@ class _Loader:
             path = found.folder / name if isinstance(name, str) and name else None
             if path is None or path in found.files:
                 continue
-            for document in self._documents([path]):
+            named = mark_of(sections.config, key) if sections.config else None
+            for document in self._documents([path], named):
                 if key == "varFile":
                     sections.add_variables(document, self._problems)
                 else:
@@ -187,6 +213,25 @@ class _Loader:
 
     def _raise_any(self) -> None:
         self._problems.raise_any(source.name for source in self._sources)
+
+
+def _sound(config: Config, errors: Iterable[Diagnostic], *, is_whole: bool) -> Config:
+    """Leave out the apps that have mistakes: their tools would only repeat them.
+
+    Args:
+        is_whole: False where something is not even in its section.
+    """
+    sections = config.sections
+    starts = sorted(_place(item.mark) for item in (*sections.tools, *sections.apps, *sections.templates))
+    wrong = {starts[max(bisect_right(starts, _place(e.mark)) - 1, 0)] for e in errors if e.mark and starts}
+    apps = tuple(app for app in config.apps if app.origin.mark and _place(app.origin.mark) not in wrong)
+    read = (len(config.tools), len(apps), len(config.pipeline_templates))
+    written = (len(sections.tools), len(sections.apps), len(sections.templates))
+    return replace(config, apps=apps, is_whole=is_whole and read == written)
+
+
+def _place(mark: Mark) -> tuple[str, int, int]:
+    return mark.file, mark.line, mark.column
 
 
 def _getter(env: Mapping[str, str]) -> Callable[[str], str | None]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from devstream.config.tree import Map, Seq, key_mark, mark_of
-from devstream.errors import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,12 +102,13 @@ def add_document(sections: Sections, document: Map, problems: Problems) -> None:
 
 
 def _unknown_section(sections: Sections, document: Map, key: str, problems: Problems) -> None:
-    sections.lacks_variables |= bool(nearest(key, ["vars"]))
+    near = problems.proposals.nearest
+    sections.lacks_variables |= not sections.lacks_variables and bool(near(key, ["vars"]))
     problems.error(
         f'there is no section "{key}"',
         "unknown-section",
         key_mark(document, key),
-        suggestion=nearest(key, SECTIONS) or f"the sections are {', '.join(SECTIONS)}",
+        suggestion=near(key, SECTIONS) or f"the sections are {', '.join(SECTIONS)}",
     )
 
 

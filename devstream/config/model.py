@@ -37,6 +37,7 @@ class Config(Immutable, frozen=True):
         loose: text that looks like a reference; whether it is one depends on the names of all tools.
         env: gives a variable of the environment.
         offline: what is not set is no error, only not known.
+        is_whole: False where tools or apps had to be left out, since something is wrong with them.
     """
 
     settings: Settings
@@ -51,6 +52,7 @@ class Config(Immutable, frozen=True):
     loose: tuple[LooseReference, ...]
     env: Callable[[str], str | None]
     offline: bool
+    is_whole: bool = True
 
     @property
     def files(self) -> tuple[Path, ...]:

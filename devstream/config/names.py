@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from devstream.config.tree import Node
     from devstream.errors import Mark
 
-__all__ = ["tool_name", "instance_id", "dependencies", "dependency_place"]
+__all__ = ["tool_name", "instance_id", "dependencies", "DependencyPlaces"]
 
 _LONGEST_ID = 253
 
@@ -92,11 +92,19 @@ def _address(block: Block, value: object, *path: str | int) -> Address | None:
         return None
 
 
-def dependency_place(node: Node, address: Address) -> Mark | None:
-    """Give the place where a ``dependsOn`` below ``node`` names an address (or the list, if a template makes it)."""
-    listed = node.get("dependsOn") if isinstance(node, Map) else None
-    if isinstance(listed, Seq):
-        for index, item in enumerate(listed):
-            if isinstance(item, str) and item.strip() == str(address):
-                return place_of(node, ("dependsOn", index))
-    return place_of(node, ("dependsOn",))
+class DependencyPlaces:
+    """Where a ``dependsOn`` below ``node`` names which address (or the list, if a template makes it)."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        listed = node.get("dependsOn") if isinstance(node, Map) else None
+        names = enumerate(listed) if isinstance(listed, Seq) else ()
+        self._index: dict[str, int] = {}
+        for index, name in names:
+            if isinstance(name, str):
+                self._index.setdefault(name.strip(), index)
+
+    def of(self, address: Address) -> Mark | None:
+        """Give the place of an address."""
+        index = self._index.get(str(address))
+        return place_of(self._node, ("dependsOn",) if index is None else ("dependsOn", index))

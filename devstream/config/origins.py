@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from devstream.config.tree import Env, Map, Name, Seq, Template, mark_of
+from devstream.config.tree import Env, Map, Name, Seq, Template, key_mark, mark_of
 from devstream.model.origin import NoOrigins, Origin
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class _Found(NamedTuple):
     depth: int
     mark: Mark | None
     trail: tuple[str, ...]
+    key: Mark | None = None
+
+    def origin(self) -> Origin:
+        return Origin(self.mark, self.trail, self.key)
 
 
 def place_of(node: Node, path: Path) -> Mark | None:
@@ -69,6 +73,7 @@ def place_of(node: Node, path: Path) -> Mark | None:
 def _follow(written: Written, path: Path) -> _Found:
     """Walk down a path as far as the tree goes, on into the variable where a leaf is one."""
     node, mark, depth = written.node, _own_mark(written.node), 0
+    key_place: Mark | None = None
     full = written.within + path
     for step in full:
         inner = _step(node, step)
@@ -76,7 +81,9 @@ def _follow(written: Written, path: Path) -> _Found:
             break
         container, key = inner
         mark, node, depth = mark_of(container, key), container[key], depth + 1  # type: ignore[index]  # _step checked it
-    found = _Found(depth - len(written.within), mark, written.trail)
+        key_place = key_mark(container, key) if isinstance(container, Map) and isinstance(key, str) else None
+    whole = key_place if depth == len(full) else None
+    found = _Found(depth - len(written.within), mark, written.trail, whole)
     return _through(node, written, found, full[depth:]) if isinstance(node, Template) else found
 
 
@@ -121,8 +128,7 @@ class TreeOrigins(NamedTuple):
 
     def at(self, path: Path) -> Origin:
         """Give the origin of a field, or of the nearest thing that holds it."""
-        found = _follow(self.written, path)
-        return Origin(found.mark, found.trail)
+        return _follow(self.written, path).origin()
 
 
 class LayeredOrigins(NamedTuple):
@@ -149,5 +155,5 @@ class LayeredOrigins(NamedTuple):
                 continue
             found = _follow(written, path[len(prefix) :])
             if found.mark is not None and found.depth + len(prefix) > depth:
-                best, depth = Origin(found.mark, found.trail), found.depth + len(prefix)
+                best, depth = found.origin(), found.depth + len(prefix)
         return best

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from devstream.errors import Diagnostic
+from devstream.record import replace
 
 if TYPE_CHECKING:
-    from devstream.config.tree import Source
+    from collections.abc import Collection
 
-__all__ = ["Place", "Refusal", "Missing"]
+    from devstream.config.tree import Source
+    from devstream.errors import Proposals
+
+__all__ = ["Place", "Refusal", "Missing", "no_key"]
 
 
 class Place(NamedTuple):
@@ -39,7 +43,27 @@ class Refusal(Exception):
 class Missing(Refusal):
     """A name, key or environment variable is not there; the filter ``default`` mends that.
 
-    ``unset`` names the environment variable, where it is one: that may be set later.
+    Attributes:
+        unset: the environment variable, where it is one: that may be set later.
+        wanted, among: the name and the valid ones; the nearest is looked for only where nothing mends the lack.
+        aside: what is to be said beside the nearest name.
     """
 
     unset: str = ""
+    wanted: str = ""
+    among: Collection[str] = ()
+    aside: str = ""
+
+    def told(self, proposals: Proposals) -> Diagnostic | None:
+        """Give the diagnostic, with the nearest valid name for the suggestion where there is one."""
+        near = proposals.nearest(self.wanted, self.among) if self.wanted else ""
+        if not near or self.diagnostic is None:
+            return self.diagnostic
+        return replace(self.diagnostic, suggestion=near, detail=self.aside)
+
+
+def no_key(place: Place, summary: str, key: str, among: Collection[str]) -> Missing:
+    """Make the refusal of a key that is not there."""
+    missing = Missing.at(place, summary, "unknown-variable")
+    missing.wanted, missing.among = key, among
+    return missing

@@ -11,14 +11,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from devstream.config.brackets import End, closing, is_literal, looks_like_shell
+from devstream.config.brackets import DEEPEST, End, closing, is_literal, looks_like_shell
 from devstream.config.tokens import MOST_TOKENS, Tokens
 from devstream.config.tree import Env, Expression, Name, Ref
 
 if TYPE_CHECKING:
     from devstream.config.tree import Part
 
-__all__ = ["Refused", "Doubt", "Loose", "Scan", "scan", "TooManyTemplates", "LONGEST", "NOT_OURS", "RAW_HINT"]
+__all__ = [
+    "Refused",
+    "Doubt",
+    "Loose",
+    "Cut",
+    "Scan",
+    "scan",
+    "TooManyTemplates",
+    "LONGEST",
+    "NOT_OURS",
+    "RAW_HINT",
+]
 
 LONGEST = 512
 """Characters of an expression; the bound keeps the scan linear."""
@@ -51,6 +62,11 @@ _REFERENCE = re.compile(
     r"\.(?P<id>[a-z0-9.-]{1,253}?)\.outputs\.[\w-]+(?:\.[\w-]+|\[\d{1,9}\])*)[ \t]*\}\}",
     re.ASCII,
 )
+_CUT = re.compile(
+    rf"(?:\[\[[ \t]+(?:\.?{_NAME}(?:\.{_NAME})*+|env[ \t]+[\"']?[A-Za-z_]\w*+[\"']?)[ \t]+\])(?![\],])"
+    r"|(?:\$\{\{[ \t]*(?P<word>[A-Za-z0-9_][A-Za-z0-9_-]*)\.[a-z0-9.-]+\.outputs\.[\w.\[\]-]+[ \t]*\}?)(?!\})"
+)
+"""What one bracket or brace more would make ours."""
 _ID = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LINE_END = re.compile(r"[\r\n]")
 _FIRST_WORD = re.compile(r"[ \t]*([A-Za-z0-9_][A-Za-z0-9_-]*)")
@@ -79,6 +95,14 @@ class Loose(NamedTuple):
     offset: int
 
 
+class Cut(NamedTuple):
+    """``[[ name ]`` or ``${{ reference }``: text, and probably meant to be more."""
+
+    text: str
+    closing: str
+    offset: int
+
+
 _NOT_CLOSED = Doubt(
     "[[ is not closed on this line", "write the expression on one line, or a nested list as [ [ ... ] ]"
 )
@@ -91,6 +115,12 @@ _SHELL_TEST = Doubt(
 _REFERENCE_INSIDE = Doubt(
     "a reference cannot stand inside [[ ]]",
     "write ${{ ... }} without [[ ]] around it, or [ [ ... ] ] for a nested list",
+)
+
+
+_TOO_DEEP = Doubt(
+    f"brackets nest more than {DEEPEST} deep after [[",
+    "write simpler expressions into vars, or [ [ ... ] ] for a nested list",
 )
 
 
@@ -119,7 +149,7 @@ class Scan:
         tokens: writes and finds the placeholders; None where there are none.
         parts: what each placeholder stands for: a part of a template, literal text, or `Refused`.
         spans: the range each placeholder covers.
-        loose: in order of offset.
+        loose: what stays text and may be a mistake, in order of offset.
     """
 
     def __init__(self, original: str) -> None:
@@ -128,7 +158,7 @@ class Scan:
         self.tokens: Tokens | None = None
         self.parts: list[Part | Refused] = []
         self.spans: list[tuple[int, int]] = []
-        self.loose: list[Loose] = []
+        self.loose: list[Loose | Cut] = []
 
     def doubt(self, offset: int) -> Doubt | None:
         """Say why a YAML list that begins at ``offset`` is probably not meant; None where it is fine."""
@@ -168,6 +198,11 @@ def _search(found: Scan) -> None:
             found.spans.append((verdict.start, position))
         elif isinstance(verdict, Loose):
             found.loose.append(verdict)
+        elif (cut := _CUT.match(text, start.start(), start.start() + LONGEST)) and cut[
+            "word"
+        ] not in NOT_OURS:
+            closing_sign = "]]" if cut["word"] is None else "}}"
+            found.loose.append(Cut(cut[0].rstrip(), closing_sign, start.start()))
         if len(found.parts) > MOST_TOKENS or len(found.loose) > MOST_TOKENS:
             raise TooManyTemplates(start.start())
 
@@ -246,6 +281,8 @@ def _general(text: str, start: int) -> _Found | Doubt | None:
     if first < 0 or _LINE_END.search(text, start, first):
         return _NOT_CLOSED
     end = closing(text, start + 2, start + LONGEST)
+    if end is End.DEEP:
+        return _TOO_DEEP
     stop = end if isinstance(end, int) else first
     content = text[start + 2 : stop]
     if end in (End.COMMA, End.SINGLE) or is_literal(content):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from devstream.config.check import Problems
     from devstream.config.files import ConfigFiles
     from devstream.config.variables import Variables
+    from devstream.model.tool import Encryption
 
 __all__ = ["FORGOTTEN", "read_settings"]
 
@@ -59,16 +60,21 @@ def _default_state(config: Map) -> StateLocation:
 
 def _read_state(block: Block, found: ConfigFiles) -> StateLocation:
     block.check_keys({"backend", "options", "encryption"})
-    if block.values.get("encryption") is not None:
-        block.problems.error(
-            "encryption of the state is not available yet", "not-available", block.key_place("encryption")
-        )
     options = {
         name: _shown(name, value, block.problems) for name, value in (block.mapping("options") or {}).items()
     }
     backend = (block.text("backend") or "local").lower()
     _check_state_file(backend, options, block, found)
-    return StateLocation(backend, options, Origin(block.mark))
+    places = {name: block.place("options", name) for name in options}
+    return StateLocation(backend, options, Origin(block.mark), _read_encryption(block), places)
+
+
+def _read_encryption(state: Block) -> Encryption | None:
+    if "encryption" not in state.values:
+        return None
+    from devstream.config.encryption import read_encryption
+
+    return read_encryption(state)
 
 
 def _shown(name: str, value: Any, problems: Problems) -> Any:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from devstream.config.joining import LARGEST_TOTAL, LARGEST_VALUE, TooDeep, TooLarge, copied, joined, measure
-from devstream.config.refusals import Missing, Place, Refusal
+from devstream.config.refusals import Missing, Place, Refusal, no_key
 from devstream.config.scalars import typed
 from devstream.config.scan import RAW_HINT
 from devstream.config.tree import Env, Map, Name, Ref, Seq, Template, Text
-from devstream.errors import Diagnostic, Severity, nearest
+from devstream.errors import Diagnostic, Proposals, Severity
 from devstream.model.recorded import parse_reference
 from devstream.model.values import Secret, SecretRef, Unknown
 
@@ -47,6 +47,7 @@ class _Shared:
         self.warnings: list[Diagnostic] = []
         self.steps: list[_Step] = []
         self.total = 0
+        self.proposals = Proposals()
         self._seen: set[Diagnostic] = set()
         self._expressions: Expressions | None = None
 
@@ -206,10 +207,11 @@ class Scope:
         try:
             return self.part(part, source)
         except Refusal as refusal:
-            diagnostic = refusal.diagnostic
+            missing = refusal if isinstance(refusal, Missing) else None
+            diagnostic = missing.told(shared.proposals) if missing else refusal.diagnostic
             if diagnostic is None:
                 return Unknown("an error")
-            unset = refusal.unset if isinstance(refusal, Missing) else ""
+            unset = missing.unset if missing else ""
             if unset and shared.offline:
                 shared.add(_as_warning(diagnostic))
                 return Unknown(f"{unset} is not set")
@@ -322,14 +324,15 @@ def _descend(value: Value, path: tuple[str, ...], index: int, place: Place) -> V
 
 
 def _unknown(name: str, names: frozenset[str], place: Place) -> Missing:
-    suggestion = nearest(name, names) or f"add it to vars; {RAW_HINT}"
-    detail = "" if suggestion.startswith("add") else RAW_HINT
-    return Missing.at(place, f'unknown variable "{name}"', "unknown-variable", suggestion, detail)
+    suggestion = f"add it to vars; {RAW_HINT}"
+    missing = Missing.at(place, f'unknown variable "{name}"', "unknown-variable", suggestion)
+    missing.wanted, missing.among, missing.aside = name, names, RAW_HINT
+    return missing
 
 
 def _no_key(path: tuple[str, ...], index: int, value: Mapping[str, Any], place: Place) -> Missing:
     summary = f'the variable "{".".join(path[:index])}" has no "{path[index]}"'
-    return Missing.at(place, summary, "unknown-variable", nearest(path[index], value))
+    return no_key(place, summary, path[index], value)
 
 
 def _as_warning(diagnostic: Diagnostic) -> Diagnostic:

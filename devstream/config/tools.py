@@ -47,12 +47,13 @@ def _read_tool(item: Item, variables: Variables, problems: Problems) -> ToolInst
     if not node.keys() <= TOOL_KEYS:
         block.check_keys(TOOL_KEYS)
     name, identity = tool_name(block), instance_id(block)
-    options = block.mapping("options") or {}
+    written = block.mapping("options")
+    options = written or {}
     if not _REPO_OPTIONS.isdisjoint(options):
         _show_repos_plainly(options, problems.env)
     depends_on = dependencies(block) or ()
     treatment = block.treatment()
-    if not name or not identity:
+    if not name or not identity or (written is None and values.get("options") is not None):
         return None
     return tool_instance(
         Address(name, identity),

@@ -38,7 +38,6 @@ __all__ = [
     "Text",
     "mark_of",
     "key_mark",
-    "alias_mark",
 ]
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -80,10 +79,9 @@ class Map(dict[str, "Node"]):
         offset: where it begins.
         marks: per key the offset of the key and of the value.
         templates: the keys that hold templates, by their source text.
-        aliases: where a value is an alias, the offset of the alias (``marks`` gives that of the anchor).
     """
 
-    __slots__ = ("aliases", "marks", "offset", "source", "templates")
+    __slots__ = ("marks", "offset", "source", "templates")
 
     def __init__(self, source: Source, offset: int) -> None:
         super().__init__()
@@ -91,20 +89,18 @@ class Map(dict[str, "Node"]):
         self.offset = offset
         self.marks: dict[str, tuple[int, int]] = {}
         self.templates: dict[str, Template] | None = None
-        self.aliases: dict[str, int] | None = None
 
 
 class Seq(list["Node"]):
-    """A list as written; ``marks[i]`` is the offset of item ``i``, ``aliases[i]`` that of its alias, if it is one."""
+    """A list as written; ``marks[i]`` is the offset of item ``i``."""
 
-    __slots__ = ("aliases", "marks", "offset", "source")
+    __slots__ = ("marks", "offset", "source")
 
     def __init__(self, source: Source, offset: int) -> None:
         super().__init__()
         self.source = source
         self.offset = offset
         self.marks: list[int] = []
-        self.aliases: dict[int, int] | None = None
 
 
 class Name(NamedTuple):
@@ -192,10 +188,3 @@ def mark_of(container: Map | Seq, key: str | int) -> Mark:
 def key_mark(container: Map, key: str) -> Mark:
     """Give the place of a key."""
     return container.source.mark(container.marks[key][0])
-
-
-def alias_mark(container: Map | Seq, key: str | int) -> Mark | None:
-    """Give the place of the ``*alias`` that a value was taken through; None where it is written out."""
-    aliases: dict[str, int] | dict[int, int] | None = container.aliases
-    offset = aliases.get(key) if aliases else None  # type: ignore[arg-type]  # a Map's keys are text, a Seq's numbers
-    return None if offset is None else container.source.mark(offset)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from devstream.config.origins import VariablePlace, Written, place_of
 from devstream.config.template import render
 from devstream.config.tree import Map
-from devstream.errors import nearest
 from devstream.model.values import Unknown
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def _no_template(
         f'there is no pipeline template "{name}"',
         "unknown-template",
         place_of(pipeline.source, ("templateName",)),
-        suggestion=nearest(name, templates) or "add it to pipelineTemplates",
+        suggestion=problems.proposals.nearest(name, templates) or "add it to pipelineTemplates",
     )
 
 

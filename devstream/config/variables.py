@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from devstream.config.origins import VariablePlace
+from devstream.config.scan import LONGEST
 from devstream.config.template import Scope, render
 from devstream.config.tree import Name, Template, Text
 from devstream.errors import Diagnostic, Severity, nearest
@@ -89,8 +90,19 @@ def _is_known(name: str, declared: Mapping[str, Any], sources: Iterable[Source])
     """Tell whether a variable is declared, or at least named by a template somewhere."""
     if name in declared:
         return True
-    use = re.compile(rf"\[\[[^\n]*\b{re.escape(name)}\b[^\n]*\]\]")
-    return any(use.search(source.text) for source in sources)
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return any(
+        _is_in_expression(source.text, *found.span())
+        for source in sources
+        for found in word.finditer(source.text)
+    )
+
+
+def _is_in_expression(text: str, start: int, end: int) -> bool:
+    """Tell whether there is ``[[`` before and ``]]`` after on the line, as far away as they may be."""
+    opened = text.rfind("[[", max(start - LONGEST, 0), start)
+    closed = text.find("]]", end, end + LONGEST)
+    return opened >= 0 and closed >= 0 and "\n" not in text[opened:closed]
 
 
 def _unknown(name: str, declared: Iterable[str]) -> Diagnostic:

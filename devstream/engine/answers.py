@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from devstream.errors import OperationError
+from devstream.model.plain import plain_copy
 from devstream.model.status import ResourceStatus
-from devstream.model.values import Path, Secret, format_path, iter_leaves
+from devstream.model.values import Path, Secret, format_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["checked_status", "checked_outputs", "secrets_in"]
-
-_PLAIN = (str, int, float, bool, type(None))
 
 
 def checked_status(answer: Any, hook: str) -> ResourceStatus:
@@ -45,46 +43,65 @@ def checked_outputs(answer: Any, hook: str) -> dict[str, Any]:
     return {} if answer is None else _checked(answer, hook, "outputs")
 
 
-def secrets_in(*trees: Mapping[str, Any] | None) -> Iterator[Secret]:
-    """Yield every secret in what a plugin reported."""
+def secrets_in(*trees: Mapping[str, Any] | None) -> list[Secret]:
+    """Give every secret in what a plugin reported."""
+    found: list[Secret] = []
     for tree in trees:
-        for _, leaf in iter_leaves(dict(tree or {})):
-            if isinstance(leaf, Secret):
-                yield leaf
+        _collect(dict(tree or {}), found)
+    return found
+
+
+def _collect(value: Any, found: list[Secret]) -> None:
+    if isinstance(value, dict):
+        for item in value.values():
+            _collect(item, found)
+    elif isinstance(value, list):
+        for item in value:
+            _collect(item, found)
+    elif isinstance(value, Secret):
+        found.append(value)
 
 
 def _checked(tree: Any, hook: str, name: str) -> dict[str, Any]:
+    """Give a copy that a plugin cannot change later."""
     if not isinstance(tree, Mapping):
         raise _broken(hook, f"returned {name} as {type(tree).__name__}, not as a dict")
-    plain = dict(tree)
-    _require_json(plain, hook, (name,))
-    return plain
+    copy = plain_copy(dict(tree))
+    if copy is None:
+        copy = {key: _json(item, hook, path) for key, item, path in _items(dict(tree), hook, (name,))}
+    return copy
 
 
-def _require_json(value: Any, hook: str, path: Path) -> None:
-    if type(value) is dict:
-        for key, item in value.items():
-            if type(key) is not str or not _is_text(key):
-                raise _broken(hook, f"returned the key {key!r} in {format_path(path)}: keys have to be text")
-            _require_json(item, hook, (*path, key))
-    elif type(value) is list:
-        for index, item in enumerate(value):
-            _require_json(item, hook, (*path, index))
-    else:
-        _require_plain(value, hook, path)
+def _json(value: Any, hook: str, path: Path) -> Any:
+    """Copy a value in which something is no plain JSON, and find out what it is."""
+    if isinstance(value, dict):
+        return {key: _json(item, hook, below) for key, item, below in _items(value, hook, path)}
+    if isinstance(value, list):
+        return [_json(item, hook, (*path, index)) for index, item in enumerate(value)]
+    return _leaf(value, hook, path)
 
 
-def _require_plain(leaf: Any, hook: str, path: Path) -> None:
+def _items(value: dict[Any, Any], hook: str, path: Path) -> Iterator[tuple[str, Any, Path]]:
+    for key, item in value.items():
+        if not isinstance(key, str) or not _is_text(key):
+            raise _broken(hook, f"returned the key {key!r} in {format_path(path)}: keys have to be text")
+        yield key, item, (*path, key)
+
+
+def _leaf(leaf: Any, hook: str, path: Path) -> Any:
     where = format_path(path)
     if isinstance(leaf, Secret):
         if not leaf.is_resolved:
             raise _broken(hook, f"returned {where} as a secret without its text")
-    elif type(leaf) not in _PLAIN:
-        raise _broken(hook, f"returned {where} as {type(leaf).__name__}, which is not JSON")
-    elif isinstance(leaf, float) and not isfinite(leaf):
+        return leaf
+    copy = plain_copy({where: leaf})
+    if copy is not None:
+        return copy[where]
+    if isinstance(leaf, float):
         raise _broken(hook, f"returned {where} as {leaf}, which is not JSON")
-    elif isinstance(leaf, str) and not _is_text(leaf):
+    if isinstance(leaf, str) and not _is_text(leaf):
         raise _broken(hook, f"returned {where} as text that is not valid Unicode")
+    raise _broken(hook, f"returned {where} as {type(leaf).__name__}, which is not JSON")
 
 
 def _is_text(text: str) -> bool:

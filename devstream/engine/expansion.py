@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from devstream.config.check import in_file_order
 from devstream.errors import ConfigError, PluginError
 from devstream.graph.dag import CycleError, Graph
 from devstream.model.tool import BARRIER
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from devstream.config.expand import Expansion
+    from devstream.config.load import BrokenConfig
     from devstream.config.model import Config
     from devstream.errors import Diagnostic, Mark
     from devstream.model.schema import ToolSchema
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from devstream.model.values import SecretRef
     from devstream.plugins.manager import PluginManager
 
-__all__ = ["Expanded", "expand_config", "graph_of"]
+__all__ = ["Expanded", "every_mistake", "expand_config", "graph_of"]
+
+MOST_CYCLES = 20
+"""So many are looked for; each takes a walk over everything."""
 
 
 class Expanded(NamedTuple):
@@ -44,45 +49,68 @@ def expand_config(
         conceal: is told every secret that was written in clear.
 
     Raises:
-        ConfigError: with every mistake in options at once.
-        PluginError: a tool's plugin is missing or does not load.
+        ConfigError: with every mistake at once, in file order: in links, in options, plugins that are missing, cycles.
+        PluginError: plugins are missing or do not load, and nothing else is wrong.
     """
-    expansion = _expanded(config, plugins)
-    _load(plugins, expansion.tools)
-    prepared, found = [], list(expansion.warnings)
+    expansion, missing = _expanded(config, plugins)
+    prepared: list[ToolInstance] = []
+    found: list[Diagnostic] = [*expansion.warnings, *expansion.errors]
     for tool in expansion.tools:
-        plugin = plugins.tool(tool.address.name)
+        try:
+            plugin = plugins.tool(tool.address.name)
+        except PluginError:
+            continue  # it is among those that are missing
         ready = replace(tool, options=plugin.prepare(dict(tool.options), secrets))
         _conceal_written_secrets(ready, conceal)
         found += plugin.check(ready)
         prepared.append(ready)
     errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
+    if missing is not None and not errors:
+        raise missing
     if errors:
-        raise ConfigError(errors)
+        raise _all_at_once(errors, missing, expansion, config)
     return Expanded(tuple(prepared), tuple(found))
 
 
-def _expanded(config: Config, plugins: PluginManager) -> Expansion:
-    """Expand the apps; where plugins are missing, everything else that is wrong is said with it."""
-    from devstream.config.expand import expand
+def every_mistake(
+    broken: BrokenConfig, plugins: PluginManager, *, conceal: Callable[[str], None]
+) -> ConfigError:
+    """Look for more mistakes in what could be read of a broken config, so that all are told at once."""
+    config = broken.config
+    more: Sequence[Diagnostic]
+    try:
+        more = _cycles(expand_config(config, plugins, secrets=None, conceal=conceal).tools)
+    except (ConfigError, PluginError) as error:
+        more = error.diagnostics
+    return ConfigError(in_file_order([*broken.diagnostics, *more], config.names))
+
+
+def _all_at_once(
+    errors: Sequence[Diagnostic], missing: PluginError | None, expansion: Expansion, config: Config
+) -> ConfigError:
+    told = {diagnostic.summary for diagnostic in expansion.errors}
+    lacking = [item for item in missing.diagnostics if item.summary not in told] if missing else []
+    return ConfigError(in_file_order([*errors, *lacking, *_cycles(expansion.tools)], config.names))
+
+
+def _expanded(config: Config, plugins: PluginManager) -> tuple[Expansion, PluginError | None]:
+    """Expand the apps; plugins that are missing are told apart, since all else can be checked all the same."""
+    from devstream.config.expand import expand_as_far_as_possible
 
     def schema_of(name: str, mark: Mark | None) -> ToolSchema | None:
         return plugins.tool(name, mark).schema
 
-    missing: PluginError | None = None
+    missing = _missing(plugins, config.tools)
+    expansion = expand_as_far_as_possible(config, schema_of)
+    return expansion, missing if not config.apps else _missing(plugins, expansion.tools)
+
+
+def _missing(plugins: PluginManager, tools: Sequence[ToolInstance]) -> PluginError | None:
     try:
-        _load(plugins, config.tools)
+        _load(plugins, tools)
     except PluginError as error:
-        missing = error
-    try:
-        expansion = expand(config, schema_of)
-    except ConfigError as error:
-        if missing is None:
-            raise
-        raise ConfigError(dict.fromkeys([*missing.diagnostics, *error.diagnostics])) from None
-    if missing is not None:
-        raise missing
-    return expansion
+        return error
+    return None
 
 
 def _load(plugins: PluginManager, tools: Sequence[ToolInstance]) -> None:
@@ -106,6 +134,14 @@ def graph_of(tools: Sequence[ToolInstance]) -> Graph[Any]:
     Raises:
         ConfigError: tools wait for each other.
     """
+    edges = _edges(tools)
+    try:
+        return Graph(edges)
+    except CycleError:
+        raise ConfigError(_cycles(tools)) from None
+
+
+def _edges(tools: Sequence[ToolInstance]) -> dict[Any, list[Any]]:
     from devstream.config.references import references_in
 
     edges: dict[Any, list[Any]] = {BARRIER: []}
@@ -116,13 +152,27 @@ def graph_of(tools: Sequence[ToolInstance]) -> Graph[Any]:
             edges[BARRIER].append(tool.address)
         if tool.after_tools:
             edges[tool.address].append(BARRIER)
-    try:
-        return Graph(edges)
-    except CycleError as error:
-        raise ConfigError([_cycle(error, tools)]) from None
+    return edges
 
 
-def _cycle(error: CycleError, tools: Sequence[ToolInstance]) -> Diagnostic:
-    from devstream.engine.cycles import describe_cycle
+def _cycles(tools: Sequence[ToolInstance]) -> list[Diagnostic]:
+    """Describe every cycle, as long as they do not touch: the first of those that do."""
+    edges = _edges(tools)
+    by_address = {tool.address: tool for tool in tools}
+    found: list[Diagnostic] = []
+    while len(found) < MOST_CYCLES:
+        known = {
+            node: [other for other in after if other in edges and other != node]
+            for node, after in edges.items()
+        }
+        try:
+            Graph(known)
+        except CycleError as error:
+            from devstream.engine.cycles import describe_cycle
 
-    return describe_cycle(error.path, {tool.address: tool for tool in tools})
+            found.append(describe_cycle(error.path, by_address))
+            told = set(error.path)
+            edges = {node: after for node, after in edges.items() if node not in told}
+        else:
+            break
+    return found

@@ -12,7 +12,7 @@ from devstream.engine.operations import Hook, OperationRequest
 from devstream.engine.rebuild import recorded_options
 from devstream.errors import ConfigError, OperationError
 from devstream.model.plan import Action, Outcome
-from devstream.model.recorded import resolve
+from devstream.model.recorded import resolve, revealed
 from devstream.model.state import Begin, End, Put, PutReason
 from devstream.model.status import ResourceStatus
 from devstream.model.tool import DEFAULT_TIMEOUT
@@ -22,7 +22,7 @@ from devstream.planning.upstream import digest, upstream_outputs
 from devstream.record import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from devstream.engine.operations import OperationResult
@@ -107,8 +107,9 @@ class Jobs:
         self._recorder = recorder
         self._folder = folder
         self._holder = holder
+        self._op_ids = _random_ids()
         self.book = OutputBook(
-            secrets, {address: Known(entry.outputs) for address, entry in state.tools.items()}
+            secrets, {address: Known(revealed(entry.outputs)) for address, entry in state.tools.items()}
         )
 
     def learn(self, change: Change) -> None:
@@ -189,13 +190,13 @@ class Jobs:
             entry = self._recorder.with_status(entry, change.observed, replacing=False)
             if change.observed.outputs is not None:  # `learn` has joined them with what `integrate` added
                 known = self.book.known[change.address].outputs or {}
-                entry = replace(entry, outputs=self._recorder.storable(known))
+                entry = replace(entry, outputs=self._recorder.storable_outputs(known))
         return Put(change.address, entry, change.put)
 
     def begin(self, job: Job) -> Begin:
         """Make the record that precedes the current step, naming the operation."""
         if not job.op_id:
-            job.op_id, job.attempt = os.urandom(16).hex(), 1
+            job.op_id, job.attempt = next(self._op_ids), 1
         subject = job.entry if job.steps[0] is Action.DELETE else job.wanted
         assert subject is not None
         return Begin(
@@ -273,7 +274,7 @@ class Jobs:
             job.wanted,
             integrated=True,
             integrated_with=digest(self._upstream(job), self._state.hmac_key),
-            outputs=self._recorder.storable(outputs),
+            outputs=self._recorder.storable_outputs(outputs),
         )
         self._publish(job, outputs)
 
@@ -283,7 +284,7 @@ class Jobs:
         if outputs is not None:
             self.book.known[job.address] = Known(outputs)
         else:
-            self.book.known.setdefault(job.address, Known(job.entry.outputs))
+            self.book.known.setdefault(job.address, Known(revealed(job.entry.outputs)))
 
     def failed(self, job: Job, result: OperationResult) -> End:
         """Take in a step that failed; what `read` said right after decides what is recorded."""
@@ -315,11 +316,20 @@ class Jobs:
         return End(op_id, outcome, job.entry)
 
 
+def _random_ids() -> Iterator[str]:
+    """Give 128 random bits in hex, again and again; to ask the system for each of them lets other threads go first."""
+    size = 16
+    while True:
+        block = os.urandom(64 * size)
+        for start in range(0, len(block), size):
+            yield block[start : start + size].hex()
+
+
 def _known_status(change: Change, entry: ToolState | None) -> ResourceStatus | None:
     """Give what is known of the thing, for an integrate that no create or update precedes."""
     if change.observed is not None or entry is None:
         return change.observed
-    return ResourceStatus(entry.properties, entry.outputs, entry.info)
+    return ResourceStatus(entry.properties, dict(revealed(entry.outputs)), entry.info)
 
 
 def _steps(action: Action, traits: Traits) -> list[Action]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from devstream.engine.answers import checked_outputs, checked_status, secrets_in
 from devstream.engine.context import EventLog, HookContext, HookTool
-from devstream.errors import DevstreamError, Diagnostic, RetryableError
+from devstream.errors import DevstreamError, Diagnostic, RetryableError, StateError
 from devstream.model.tool import READ_TIMEOUT
 from devstream.planning.provider import ReadAnswer
 from devstream.record import Immutable, field, replace
@@ -127,11 +127,21 @@ class Operations:
         self._environ = environ
         self._lock = lock
 
-    def run(self, request: OperationRequest, cancellation: Cancellation) -> OperationResult:
-        """Call the hook, again where that is promised to be harmless; never raises."""
+    def run(
+        self,
+        request: OperationRequest,
+        cancellation: Cancellation,
+        *,
+        permit: Callable[[], None] = lambda: None,
+    ) -> OperationResult:
+        """Call the hook, again where that is promised to be harmless; never raises.
+
+        Args:
+            permit: asked right before each call of the hook; it raises where the call must not be made any more.
+        """
         began = time.monotonic()
         for attempt in range(request.retries + 1):
-            result = self._try(request, cancellation)
+            result = self._try(request, cancellation, permit)
             again = result.unchanged or (request.hook is Hook.READ and result.error is not None)
             if not again or result.cancelled or attempt == request.retries:
                 break
@@ -145,21 +155,25 @@ class Operations:
     def _look(self, request: OperationRequest, cancellation: Cancellation) -> ReadAnswer:
         """Ask `read` what a failed operation left behind, even if the run is being stopped."""
         fresh = type(cancellation)()
-        looked = self._try(replace(request, hook=Hook.READ), fresh)
+        looked = self._try(replace(request, hook=Hook.READ), fresh, lambda: None)
         return ReadAnswer(looked.status, looked.error)
 
-    def _try(self, request: OperationRequest, cancellation: Cancellation) -> OperationResult:
+    def _try(
+        self, request: OperationRequest, cancellation: Cancellation, permit: Callable[[], None]
+    ) -> OperationResult:
         context = self._context(request, cancellation)
         called = False
         try:
             call = self._prepared(request, context)
+            permit()
             called = True
             return self._accepted(call(), request)
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; it fails its tool only
+            not_permitted = isinstance(error, StateError) and not called
             return OperationResult(
                 error=_diagnostic_of(error, request),
                 unchanged=not called or isinstance(error, RetryableError),
-                cancelled=cancellation.requested and not cancellation.overdue,
+                cancelled=not_permitted or (cancellation.requested and not cancellation.overdue),
             )
         finally:
             context.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from devstream.errors import OperationError
-from devstream.model.recorded import decode, parse_reference
+from devstream.model.recorded import decode, parse_reference, revealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def recorded_options(entry: ToolState, state: State) -> dict[str, Any]:
     def reference(text: str, recorded: Any) -> Any:
         wanted = parse_reference(text, entry.depends_on)
         upstream = state.tools.get(wanted.address)
-        value = _output(upstream.outputs, wanted) if upstream is not None else _MISSING
+        value = _output(revealed(upstream.outputs), wanted) if upstream is not None else _MISSING
         if value is not _MISSING:
             return value
         if recorded is None:

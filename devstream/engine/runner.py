@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from devstream.engine.jobs import Job, Jobs
-    from devstream.engine.operations import OperationRequest, Operations
-    from devstream.engine.workers import Workers
+    from devstream.engine.operations import OperationRequest, OperationResult, Operations
+    from devstream.engine.workers import Cancellation, Workers
     from devstream.graph.dag import Graph
     from devstream.model.address import Address
     from devstream.model.events import Event
@@ -124,6 +124,7 @@ class Runner:
         self._results: list[Result] = []
         self._protected: list[Address] = []
         self._stopping = ""
+        self._halted = False  # set by a worker, to be seen by the others before the main thread hears of it
         self._signal = 0
 
     def run(self) -> RunReport:
@@ -137,6 +138,9 @@ class Runner:
             self._announce()
             self._dispatch()
             self._handle(self._workers.wait())
+            while self._workers.has_more:
+                self._dispatch()
+                self._handle(self._workers.wait())
             self._check_writer()
             self._advance()
         seconds = time.monotonic() - began
@@ -168,10 +172,14 @@ class Runner:
             self._call_off(change)
         elif change.action is Action.ERROR:
             self._end(Result(change.address, change.action, Outcome.FAILED, change.error), change.address)
-        elif change.action is Action.CONDITIONAL or change.look_again:
+        elif change.action is Action.CONDITIONAL or change.look_again or self._may_be_made(change):
             self._look(change)
         else:
             self._accept(change)
+
+    def _may_be_made(self, change: Change) -> bool:
+        """Tell whether somebody who had the lease before may have gone on with an interrupted create."""
+        return bool(change.op_id) and not self._writer.is_only
 
     def _leave_protected(self, change: Change, cause: Address | None) -> None:
         self._protected.append(change.address)
@@ -212,16 +220,19 @@ class Runner:
         self._writer.begin(self._jobs.begin(job), lambda error: self._workers.post(_Durable(job, error)))
 
     def _dispatch(self) -> None:
-        """Give work to free workers: first what is decided, then what has to be looked at."""
+        """Keep the workers busy: first with what is decided, then with what has to be looked at.
+
+        They find their next call without asking here; what they have not started can be taken back.
+        """
         for _ in range(len(self._runnable)):
-            if self._workers.idle <= 0:
+            if self._workers.room <= 0:
                 return
             job = self._runnable.popleft()
             if self._is_full(job.address.name):
                 self._runnable.append(job)
                 continue
             self._execute(job)
-        while self._looks and self._workers.idle > 0:
+        while self._looks and self._workers.room > 0:
             request = self._looks.popleft()
             call = partial(self._operations.run, request)
             self._workers.submit(_Look(request.address), call, timeout=request.timeout)
@@ -234,9 +245,21 @@ class Runner:
     def _execute(self, job: Job) -> None:
         name = job.address.name
         self._busy[name] = self._busy.get(name, 0) + 1
-        self._emit(OperationStarted(job.address, job.steps[0], job.attempt))
         request = self._jobs.request(job)
-        self._workers.submit(_Running(job), partial(self._operations.run, request), timeout=request.timeout)
+        call = partial(self._call, OperationStarted(job.address, job.steps[0], job.attempt), request)
+        self._workers.submit(_Running(job), call, timeout=request.timeout)
+
+    def _call(
+        self, started: Event, request: OperationRequest, cancellation: Cancellation
+    ) -> OperationResult | None:
+        """Carry out a step; in a worker. None where it was not started: the main thread has not heard yet why."""
+        if self._halted or self._writer.failed is not None:
+            return None
+        self._emit(started)
+        result = self._operations.run(request, cancellation, permit=self._writer.require_lease)
+        if result.error is not None and not result.cancelled:
+            self._halted = self._fail_fast
+        return result
 
     def _look(self, change: Change) -> None:
         """Let `read` be asked, now that everything upstream is over; without one, decide at once."""
@@ -281,6 +304,9 @@ class Runner:
                 self._refused(job, error)
             case Finished(key=_Look(address=address)) | Abandoned(key=_Look(address=address)):
                 self._decide(self._changes[address], message)
+            case Finished(key=_Running(job=job), error=None, value=None):
+                self._release(job)
+                self._unstarted(job)
             case Finished(key=_Running(job=job), error=None, value=result):
                 self._finished(job, result)
             case Finished(error=error) if error is not None:
@@ -359,8 +385,8 @@ class Runner:
 
     def _stop_for(self, number: int) -> None:
         self._signal = self._signal or number
-        self._workers.cancel_all("the run is being stopped")
         self._stop("interrupted")
+        self._workers.cancel_all("the run is being stopped")
 
     def _check_writer(self) -> None:
         """Stop where nothing can be recorded any more: somebody else may be at work by now."""
@@ -372,6 +398,7 @@ class Runner:
         if self._stopping:
             return
         self._stopping = why
+        self._take_back()
         running = sum(self._busy.values())
         self._emit(
             Notice(
@@ -384,12 +411,25 @@ class Runner:
             self._end(self._result(job, Outcome.CANCELLED), job.address)
         for job in self._runnable:
             self._begun -= 1
-            self._writer.record(self._jobs.called_off(job))
-            self._end(self._result(job, Outcome.CANCELLED), job.address)
+            self._unstarted(job)
         for request in self._looks:
             self._call_off(self._changes[request.address])
         for queue in (self._to_begin, self._careful, self._runnable, self._looks):
             queue.clear()
+
+    def _unstarted(self, job: Job) -> None:
+        """End an operation that was begun, and no more."""
+        self._writer.record(self._jobs.called_off(job))
+        self._end(self._result(job, Outcome.CANCELLED), job.address)
+
+    def _take_back(self) -> None:
+        """Take back what no worker has started."""
+        for key in self._workers.revoke():
+            if isinstance(key, _Running):
+                self._busy[key.job.address.name] -= 1
+                self._runnable.append(key.job)
+            elif isinstance(key, _Look):
+                self._call_off(self._changes[key.address])
 
 
 class _Running(Immutable, frozen=True, eq=False):

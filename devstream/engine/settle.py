@@ -13,7 +13,7 @@ from devstream.planning.provider import ReadRequest
 from devstream.record import Immutable, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from devstream.engine.recording import Recorder
     from devstream.model.address import Address
@@ -43,6 +43,7 @@ class Settler:
     Args:
         wait_for_children: ``wait(lineage, op_id)`` says who still works on an operation, or None.
         local: ``local(begin)`` tells whether the operation began on this host and boot.
+        within: what may be settled; all else stays open, unlooked at. None: everything.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Settler:
         recorder: Recorder,
         wait_for_children: Callable[[str, str], str | None],
         local: Callable[[Any], bool],
+        within: Collection[Address] | None = None,
     ) -> None:
         self._state = state
         self._wanted = wanted
@@ -63,6 +65,7 @@ class Settler:
         self._recorder = recorder
         self._wait_for_children = wait_for_children
         self._local = local
+        self._within = within
         self._undecidable: dict[Address, Diagnostic] = {}
         self._retries: dict[Address, tuple[str, int]] = {}
         self._entries: dict[Address, ToolState | None] = {}
@@ -74,7 +77,7 @@ class Settler:
         asked = {
             address: operation
             for address, operation in self._state.open_operations.items()
-            if self._must_be_read(address, operation)
+            if (self._within is None or address in self._within) and self._must_be_read(address, operation)
         }
         for _ in range(len(asked)):
             address, answer = self._reads.wait()

@@ -20,10 +20,12 @@ class Origin(Immutable, frozen=True):
         mark: the place in a file; None for values that no file holds (``--var``, an environment
             variable, a default of the engine).
         trail: the steps in between, nearest to the use first, in words: ``("app svc", "pipelineTemplate ci")``.
+        key: the place of the key that the value was written under, where it has one.
     """
 
     mark: Mark | None
     trail: tuple[str, ...] = ()
+    key: Mark | None = None
 
     def __str__(self) -> str:
         steps = ([str(self.mark)] if self.mark else []) + list(self.trail)

@@ -27,6 +27,7 @@ __all__ = [
     "FieldChange",
     "ABSENT",
     "Change",
+    "Selection",
     "Plan",
     "Result",
     "RunReport",
@@ -161,6 +162,22 @@ class Change(Immutable, frozen=True):
         return owner.app if owner else None
 
 
+class Selection(Immutable, frozen=True):
+    """Which tools a plan is about, where not all are meant.
+
+    Attributes:
+        chosen: what was selected.
+        upstream: added, because some of the others depend on it.
+        standing: added, because it stands on something that is to be deleted.
+        total: how many tools there were to choose from.
+    """
+
+    chosen: tuple[Address, ...]
+    upstream: tuple[Address, ...] = ()
+    standing: tuple[Address, ...] = ()
+    total: int = 0
+
+
 class Plan(Immutable, frozen=True):
     """All changes in an order in which they can be carried out, NOOP too.
 
@@ -169,6 +186,7 @@ class Plan(Immutable, frozen=True):
         after: for each address the addresses whose changes must be over before its own starts.
         lineage, serial: of the state it was made from.
         warnings: what the user should know and that stops nothing.
+        selection: what the plan is about; None where it is about everything.
     """
 
     changes: tuple[Change, ...]
@@ -176,6 +194,7 @@ class Plan(Immutable, frozen=True):
     lineage: str = ""
     serial: int = 0
     warnings: tuple[Diagnostic, ...] = ()
+    selection: Selection | None = None
 
     @property
     def has_changes(self) -> bool:

@@ -16,6 +16,7 @@ import hmac
 from typing import TYPE_CHECKING, Any, Protocol
 
 from devstream.model.address import Address
+from devstream.model.plain import MARKED, plain_copy
 from devstream.model.values import (
     Interpolation,
     Path,
@@ -28,7 +29,7 @@ from devstream.model.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from devstream.model.values import JSON, Value
 
@@ -41,7 +42,12 @@ __all__ = [
     "decode",
     "comparable",
     "visible",
+    "hidden",
     "is_hidden",
+    "revealed",
+    "recorded_texts",
+    "without_texts",
+    "with_texts",
     "fingerprint",
     "text_of",
     "parse_reference",
@@ -52,6 +58,9 @@ __all__ = [
 
 _MARKS = (Reference, Secret, Interpolation, Unknown)
 """The leaves that are more than JSON."""
+
+_TEXT = "text"
+"""Of a secret output that is recorded whole, beside its fingerprint; never read as a value by itself."""
 
 _UNNAMED = SecretRef("output", "")
 """Stands for a secret that a plugin reported: it has a text, and no source to name."""
@@ -110,10 +119,15 @@ def resolve(options: Value, resolver: Resolver) -> Value:
 
     A leaf that depends on something unknown becomes `Unknown`.
     """
+    copy = plain_copy(options) if isinstance(options, dict) else None
+    return _resolved(options, resolver) if copy is None else copy
+
+
+def _resolved(options: Value, resolver: Resolver) -> Value:
     if isinstance(options, dict):
-        return {name: resolve(item, resolver) for name, item in options.items()}
+        return {name: _resolved(item, resolver) for name, item in options.items()}
     if isinstance(options, list):
-        return [resolve(item, resolver) for item in options]
+        return [_resolved(item, resolver) for item in options]
     if isinstance(options, Reference):
         return resolver.reference(options)
     if isinstance(options, Secret):
@@ -265,41 +279,116 @@ def renamed(encoded: Any, names: Callable[[str], str]) -> Any:
 
 def comparable(encoded: Any) -> Any:
     """Reduce recorded options to what counts when they are compared: values, and fingerprints of secrets."""
+    copy = plain_copy(encoded, unless=MARKED) if isinstance(encoded, dict) else None
+    return _comparable(encoded) if copy is None else copy
+
+
+def _comparable(encoded: Any) -> Any:
     if isinstance(encoded, list):
-        return [comparable(item) for item in encoded]
+        return [_comparable(item) for item in encoded]
     if not isinstance(encoded, dict):
         return encoded
     if "$map" in encoded:
-        return {name: comparable(item) for name, item in encoded["$map"].items()}
+        return {name: _comparable(item) for name, item in encoded["$map"].items()}
     if "$ref" in encoded or "$secret" in encoded or "$join" in encoded:
         return encoded["value"] if "value" in encoded else Fingerprint(encoded["fingerprint"])
-    return {name: comparable(item) for name, item in encoded.items()}
+    return {name: _comparable(item) for name, item in encoded.items()}
+
+
+def hidden(text: str, key: bytes, *, keep: bool = False) -> dict[str, Any]:
+    """Write a secret that a plugin reported: its fingerprint, and its text only where the state is encrypted.
+
+    Args:
+        keep: the state is encrypted.
+    """
+    written: dict[str, Any] = {"$secret": [], "fingerprint": fingerprint(key, text)}
+    return {**written, _TEXT: text} if keep else written
 
 
 def is_hidden(value: Any) -> bool:
-    """Tell whether this is all that is recorded of a secret that a plugin reported: its fingerprint."""
+    """Tell whether this is what is recorded of a secret that a plugin reported."""
     return (
-        isinstance(value, dict) and len(value) == 2 and value.get("$secret") == [] and "fingerprint" in value
+        isinstance(value, dict)
+        and value.get("$secret") == []
+        and "fingerprint" in value
+        and len(value) == 2 + (_TEXT in value)
     )
+
+
+def revealed(outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give recorded outputs with a `Secret` for each secret whose text is recorded; the same where there is none."""
+    if not outputs:
+        return outputs
+    return _revealed_in(outputs) if any(True for _ in recorded_texts(outputs)) else outputs
+
+
+def _revealed_in(value: Any) -> Any:
+    if is_hidden(value):
+        return Secret((_UNNAMED,), value[_TEXT]) if _TEXT in value else value
+    if isinstance(value, dict):
+        return {name: _revealed_in(item) for name, item in value.items()}
+    return [_revealed_in(item) for item in value] if isinstance(value, list) else value
+
+
+def recorded_texts(outputs: Any) -> Iterator[str]:
+    """Yield the text of every secret among recorded outputs."""
+    if is_hidden(outputs):
+        if _TEXT in outputs:
+            yield outputs[_TEXT]
+    elif isinstance(outputs, dict | list):
+        for item in outputs.values() if isinstance(outputs, dict) else outputs:
+            yield from recorded_texts(item)
+
+
+def without_texts(outputs: Any) -> Any:
+    """Give recorded outputs with only the fingerprints of secrets."""
+    if is_hidden(outputs):
+        return {name: item for name, item in outputs.items() if name != _TEXT}
+    if isinstance(outputs, dict):
+        return {name: without_texts(item) for name, item in outputs.items()}
+    return [without_texts(item) for item in outputs] if isinstance(outputs, list) else outputs
+
+
+def with_texts(outputs: Any, recorded: Any) -> Any:
+    """Give outputs with the texts that ``recorded`` has for the same secrets at the same places."""
+    if is_hidden(outputs) and is_hidden(recorded):
+        return recorded if outputs["fingerprint"] == recorded["fingerprint"] else outputs
+    if isinstance(outputs, dict) and isinstance(recorded, dict):
+        return {name: with_texts(item, recorded.get(name)) for name, item in outputs.items()}
+    if isinstance(outputs, list) and isinstance(recorded, list):
+        there = [*recorded, *[None] * len(outputs)]
+        return [with_texts(item, there[number]) for number, item in enumerate(outputs)]
+    return outputs
 
 
 def visible(reported: Any, key: bytes) -> Any:
     """Reduce what a plugin reported, or what is recorded of it, to what counts when the two are compared."""
+    copy = plain_copy(reported, unless=MARKED) if isinstance(reported, dict) else None
+    return _visible(reported, key) if copy is None else copy
+
+
+def _visible(reported: Any, key: bytes) -> Any:
     if is_hidden(reported):
         return Fingerprint(reported["fingerprint"])
     if isinstance(reported, dict):
-        return {name: visible(item, key) for name, item in reported.items()}
+        return {name: _visible(item, key) for name, item in reported.items()}
     if isinstance(reported, list):
-        return [visible(item, key) for item in reported]
+        return [_visible(item, key) for item in reported]
     return Fingerprint(fingerprint(key, reported.reveal())) if isinstance(reported, Secret) else reported
 
 
 def has_marks(options: Value) -> bool:
     """Tell whether any leaf is more than JSON (so that `resolve` and `encode` would change anything)."""
+    if isinstance(options, dict) and plain_copy(options, unless=MARKED) is not None:
+        return False
+    return _has_marks(options)
+
+
+def _has_marks(options: Value) -> bool:
     if isinstance(options, dict):
-        return any(name.startswith("$") or has_marks(item) for name, item in options.items())
+        return any(name.startswith("$") or _has_marks(item) for name, item in options.items())
     if isinstance(options, list):
-        return any(has_marks(item) for item in options)
+        return any(_has_marks(item) for item in options)
     return isinstance(options, _MARKS)
 
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.origin import NoOrigins, Origin, Origins
-from devstream.record import Immutable
+from devstream.record import Immutable, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from devstream.errors import Mark
     from devstream.model.address import Address
-    from devstream.model.values import Value
+    from devstream.model.values import Secret, Value
 
-__all__ = ["ToolInstance", "StateLocation", "Settings", "BARRIER", "DEFAULT_TIMEOUT", "READ_TIMEOUT"]
+__all__ = [
+    "ToolInstance",
+    "StateLocation",
+    "StateKey",
+    "Encryption",
+    "Settings",
+    "BARRIER",
+    "DEFAULT_TIMEOUT",
+    "READ_TIMEOUT",
+]
 
 BARRIER = "@tools"
 """The node every app's tools wait for: it stands for all of ``tools:``, so that apps x tools edges never exist."""
@@ -61,12 +71,47 @@ class ToolInstance(Immutable, frozen=True):
     connection: str | None = None
 
 
+class StateKey(Immutable, frozen=True):
+    """A key of the state as written: exactly one of passphrase, key file and command.
+
+    Attributes:
+        name: what messages call it.
+        key_file: a path, relative to the config's folder.
+        command: prints the passphrase; run without a shell.
+    """
+
+    name: str
+    passphrase: Secret | None = None
+    key_file: str = ""
+    command: tuple[str, ...] = ()
+    mark: Mark | None = None
+
+
+class Encryption(Immutable, frozen=True):
+    """How the state is encrypted (``config.state.encryption``).
+
+    Attributes:
+        keys: the first one writes, all of them read.
+        enforced: a state that is not encrypted is refused.
+    """
+
+    keys: tuple[StateKey, ...]
+    enforced: bool = False
+
+
 class StateLocation(Immutable, frozen=True):
-    """Which backend holds the state, and its options as written (``config.state``)."""
+    """Which backend holds the state, and its options as written (``config.state``).
+
+    Attributes:
+        encryption: None where nothing is written about it.
+        places: where each option was written.
+    """
 
     backend: str
     options: Mapping[str, Any]
     origin: Origin
+    encryption: Encryption | None = None
+    places: Mapping[str, Mark | None] = field(default_factory=dict)
 
 
 class Settings(Immutable, frozen=True):

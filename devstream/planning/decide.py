@@ -299,6 +299,14 @@ def _not_ours_to_replace(tool: ToolInstance) -> Diagnostic:
 
 
 def _exists(facts: Facts) -> Diagnostic:
+    if facts.retry_op is not None:
+        return Diagnostic(
+            "was found to be missing after an interrupted create, and is there now",
+            "made-meanwhile",
+            mark=facts.tool.origin.mark,
+            address=str(facts.address),
+            suggestion="run again: it is ours, and the next run takes it on",
+        )
     return Diagnostic(
         "exists already and is not ours",
         "exists",

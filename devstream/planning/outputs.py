@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from devstream.errors import OperationError, nearest
-from devstream.model.recorded import is_hidden
+from devstream.model.recorded import is_hidden, revealed
 from devstream.model.values import Unknown, format_path
 from devstream.record import Immutable
 
@@ -42,7 +42,7 @@ def outputs_now(
 
     `read` does not know what `integrate` added, so for tools that have one both count. None: nobody knows.
     """
-    before = recorded.outputs if recorded is not None else None
+    before = revealed(recorded.outputs) if recorded is not None else None
     fresh = observed.outputs if observed is not None else None
     if before and fresh is not None and can_integrate:
         return {**before, **fresh}
@@ -52,9 +52,9 @@ def outputs_now(
 def outputs_before(recorded: ToolState | None, observed: ResourceStatus | None) -> Mapping[str, Any] | None:
     """Give the outputs of a tool that is to be changed: what is recorded, and what `read` said of the rest.
 
-    The recorded ones are what its readers have. Secret ones are not in the record.
+    The recorded ones are what its readers have. Secret ones are in the record only where it is encrypted.
     """
-    before = recorded.outputs if recorded is not None else None
+    before = revealed(recorded.outputs) if recorded is not None else None
     fresh = observed.outputs if observed is not None else None
     if before is None or not fresh:
         return before or fresh

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from devstream.errors import Mark
     from devstream.graph.dag import Graph
     from devstream.model.address import Address
+    from devstream.model.plan import Selection
     from devstream.model.schema import Traits
     from devstream.model.state import State, ToolState
     from devstream.model.status import ResourceStatus
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from devstream.model.values import SecretRef
     from devstream.planning.provider import Provider, Reads
 
-__all__ = ["Planner", "Wishes", "Unfinished"]
+__all__ = ["Planner", "Wishes", "Unfinished", "known_after"]
 
 _CREATES = (Action.CREATE, Action.REPLACE)
 _NAMED_BY_BARRIER = 4
@@ -49,12 +50,14 @@ class Wishes(Immutable, frozen=True):
         unprotect: addresses whose protection is lifted for this plan.
         replace: what is made anew, whatever its options.
         leave: what is to leave, and why; None: whatever is not in the config.
+        staying: entries that are not in the config and are no part of this plan.
     """
 
     refresh: bool = True
     unprotect: frozenset[Address] = frozenset()
     replace: frozenset[Address] = frozenset()
     leave: Mapping[Address, Reason] | None = None
+    staying: frozenset[Address] = frozenset()
 
 
 class Unfinished(Immutable, frozen=True):
@@ -83,6 +86,7 @@ class Planner:
         provider: finds a tool's plugin by name; may raise for a plugin that is gone.
         reads: calls `read`.
         secrets: gives the text of a secret.
+        selection: what the plan says it is about.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class Planner:
         secrets: Callable[[SecretRef], str],
         wishes: Wishes | None = None,
         unfinished: Unfinished | None = None,
+        selection: Selection | None = None,
     ) -> None:
         self._tools = {tool.address: tool for tool in tools}
         self._graph = graph
@@ -105,6 +110,7 @@ class Planner:
         self._book = OutputBook(secrets)
         self._wishes = wishes or Wishes()
         self._unfinished = unfinished or Unfinished()
+        self._selection = selection
         self._changes: dict[Address, Change] = {}
         self._answers: dict[Address, ReadAnswer] = {}
         self._asked: set[Address] = set()
@@ -127,6 +133,7 @@ class Planner:
             lineage=self._state.lineage,
             serial=self._state.serial,
             warnings=tuple(self._warnings),
+            selection=self._selection,
         )
 
     def _ask(self, tool: ToolInstance) -> None:
@@ -215,7 +222,7 @@ class Planner:
         change = decide(self._facts(tool, traits, answer, comparison, adopts=provider.adopts))
         if tool.address in self._wishes.replace:
             change = made_anew(change, traits)
-        self._book.known[tool.address] = _known_after(change, can_integrate=traits.can_integrate)
+        self._book.known[tool.address] = known_after(change, can_integrate=traits.can_integrate)
         if change.action is Action.NOOP and change.recorded is not None and change.recorded.tainted:
             self._warnings.append(_still_tainted(change))
         return change
@@ -292,10 +299,13 @@ class Planner:
 
     @cached_property
     def _leaving(self) -> dict[tuple[str, str], Address]:
-        """Index what leaves by tool name and properties."""
+        """Index what leaves, now or with another plan, by tool name and properties."""
+        later = [
+            self._decide_entry(self._state.tools[a]) for a in self._wishes.staying if a in self._state.tools
+        ]
         return {
             (change.address.name, self._form(change.recorded.properties)): change.address
-            for change in self._removed.values()
+            for change in (*self._removed.values(), *later)
             if change.recorded is not None and change.action is not Action.FORGET
         }
 
@@ -345,7 +355,7 @@ class Planner:
         return tool.origin.mark
 
 
-def _known_after(change: Change, *, can_integrate: bool) -> Known:
+def known_after(change: Change, *, can_integrate: bool) -> Known:
     """Say what references to a tool stand for, given what is to become of it."""
     if change.action in _CREATES:
         return Known(None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from devstream.model.state import State, ToolState
 
-__all__ = ["Removal", "is_of_tools", "leaving"]
+__all__ = ["Removal", "is_of_tools", "leaving", "recorded_dependents", "recorded_entries"]
 
 
 class Removal(StrEnum):
@@ -32,10 +32,10 @@ def leaving(state: State, named: Iterable[Address] | None = None) -> dict[Addres
     Args:
         named: addresses that are to go, where they are recorded; None for everything that is recorded.
     """
-    entries = _entries(state)
+    entries = recorded_entries(state)
     asked = entries if named is None else [address for address in named if address in entries]
     found = dict.fromkeys(asked, Reason(ReasonCode.REQUESTED, "asked for"))
-    dependents = _dependents(entries)
+    dependents = recorded_dependents(entries)
     ahead: list[Address | str] = list(found)
     seen = set(ahead)
     while ahead:
@@ -50,13 +50,13 @@ def leaving(state: State, named: Iterable[Address] | None = None) -> dict[Addres
     return found
 
 
-def _entries(state: State) -> dict[Address, ToolState]:
+def recorded_entries(state: State) -> dict[Address, ToolState]:
     """Give what is recorded; of an operation that never ended, what it had begun with."""
     begun = {address: operation.begin.tool for address, operation in state.open_operations.items()}
     return {**begun, **state.tools}
 
 
-def _dependents(entries: Mapping[Address, ToolState]) -> dict[Address | str, list[Address | str]]:
+def recorded_dependents(entries: Mapping[Address, ToolState]) -> dict[Address | str, list[Address | str]]:
     """Index who is recorded as standing on what; the barrier stands on all that it was recorded for."""
     names: dict[str, Address | str] = {str(address): address for address in entries}
     names[BARRIER] = BARRIER

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from msgspec import inspect as types
 
-from devstream.errors import Severity, nearest
+from devstream.errors import Proposals, Severity, nearest
 from devstream.model.values import (
     Interpolation,
     Path,
@@ -78,6 +78,7 @@ class Walk:
         self._env = env
         self._keep_words = keep_words
         self.problems: list[Problem] = []
+        self._proposals = Proposals()
         self.waiting = False
 
     @property
@@ -177,7 +178,7 @@ class Walk:
         return checked
 
     def _unknown_key(self, key: str, path: Path, valid: Mapping[str, object]) -> None:
-        hint = nearest(key, valid) or (
+        hint = self._proposals.nearest(key, valid) or (
             f"there are: {', '.join(valid)}" if valid else "there are no options here"
         )
         self.problems.append(

@@ -29,7 +29,14 @@ BUILTIN_TOOLS: Mapping[str, Builtin] = MappingProxyType(
 )
 
 BUILTIN_BACKENDS: Mapping[str, Builtin] = MappingProxyType(
-    {"local": Builtin("devstream.builtin.local", "Keeps the state in a file on this machine.")}
+    {
+        "local": Builtin("devstream.builtin.local", "Keeps the state in a file on this machine."),
+        "s3": Builtin("devstream.builtin.s3", "Keeps the state in a bucket of an S3-like store."),
+        "k8s": Builtin(
+            "devstream.builtin.kubernetes", "Keeps the state in ConfigMaps of a Kubernetes cluster."
+        ),
+        "kubernetes": Builtin("devstream.builtin.kubernetes", "Another name of k8s."),
+    }
 )
 
 BUILTIN_SECRET_SOURCES: Mapping[str, Builtin] = MappingProxyType(

@@ -243,7 +243,9 @@ def _diagnostic(problem: Problem, instance: ToolInstance) -> Diagnostic:
         problem.code,
         severity=problem.severity,
         detail=f"by way of {', '.join(origin.trail)}" if origin.trail else "",
-        mark=origin.mark or instance.origin.mark,
+        mark=(origin.key if problem.code == "option-unknown" else None)
+        or origin.mark
+        or instance.origin.mark,
         address=str(instance.address),
         suggestion=problem.suggestion,
     )

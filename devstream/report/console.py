@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from devstream.model import events
 from devstream.model.plan import Action, Outcome
 from devstream.report.reporter import Ticker
-from devstream.report.terminal import clean, duration, fit, one_line
+from devstream.report.terminal import clean, duration, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,9 @@ __all__ = ["Console", "ended_line", "log_line", "wants_log", "GERUNDS"]
 
 HEARTBEAT = 30.0
 """Seconds of silence after which CI systems begin to wonder."""
+
+TOGETHER = 0.05
+"""Seconds: lines that come sooner after the last ones than this are written together."""
 
 MANY = 5
 """So many are named in a line."""
@@ -85,7 +89,9 @@ class Console:
         self._heartbeat = heartbeat
         self._slow = slow
         self._spoke = clock()
-        self._ticker = Ticker(slow, self._beat)
+        self._wrote = -inf
+        self._kept: list[str] = []
+        self._ticker = Ticker(min(slow, TOGETHER), self._beat)
 
     def __call__(self, event: events.Event) -> None:
         """Print what there is to say about an event."""
@@ -93,11 +99,14 @@ class Console:
             self._say(self._lines(event))
 
     def pause(self) -> None:
-        """Do nothing: whole lines leave the terminal to others by themselves."""
+        """Write what was kept back; whole lines leave the terminal to others by themselves."""
+        with self._lock:
+            self._write()
 
     def close(self) -> None:
-        """Stop the heartbeat."""
+        """Stop the heartbeat, and write what was kept back."""
         self._ticker.stop()
+        self.pause()
 
     def _lines(self, event: events.Event) -> list[str]:
         match event:
@@ -136,9 +145,20 @@ class Console:
         return [f"  {address}: {self._running[address][0]}{f', attempt {attempt}' if attempt > 1 else ''}"]
 
     def _say(self, lines: list[str]) -> None:
-        if lines:
-            self._out.lines(lines)
-            self._spoke = self._clock()
+        """Print lines: at once where it was quiet, else with the next ones, and soon."""
+        if not lines:
+            return
+        self._kept += lines
+        if self._clock() - self._wrote >= TOGETHER:
+            self._write()
+        else:
+            self._ticker.start()
+
+    def _write(self) -> None:
+        if self._kept:
+            self._out.lines(self._kept)
+            self._kept = []
+            self._spoke = self._wrote = self._clock()
 
     def _end(self, result: Result) -> list[str]:
         self._running.pop(result.address, None)
@@ -149,6 +169,7 @@ class Console:
     def _beat(self) -> None:
         """Name what has begun to take long, and after a long silence everything that is still running."""
         with self._lock:
+            self._write()
             late = [address for address in self._running if address not in self._told]
             self._say([line for address in late for line in self._begin(address)])
             if self._running and self._clock() - self._spoke >= self._heartbeat:
@@ -174,11 +195,10 @@ def log_line(address: Address, level: str, message: str) -> str:
     return f"  {address}: {word}{clean(message).strip()}"
 
 
-def ended_line(result: Result, look: Look, *, width: int = 0) -> str:
-    """Give the line for a change that came to its end; ``width`` columns at most, where it is not 0."""
+def ended_line(result: Result, look: Look) -> str:
+    """Give the line for a change that came to its end."""
     sign, style, text = _ended(result)
-    text = f"{result.address}: {text}"
-    return f"{look.paint(style, f'{sign:<2}')} {fit(text, width - 3, look.ellipsis) if width else text}"
+    return f"{look.paint(style, f'{sign:<2}')} {result.address}: {text}"
 
 
 def _ended(result: Result) -> tuple[str, str, str]:

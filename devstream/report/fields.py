@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FieldView", "field_lines", "split"]
 
-KEYS = ("name", "id", "key", "instanceID")
-"""Fields by which the items of a list are told apart, where all of them have it and it is unique."""
-
 CONTEXT = 2
 """Unchanged lines around each difference of a long text."""
 
@@ -30,12 +27,14 @@ class FieldView(Immutable, frozen=True):
     Attributes:
         indent: columns in front of each line.
         full: nothing is cut.
+        whole: long texts that differ are shown with all the lines that do not.
         replacing: say which fields force the replacement.
     """
 
     look: Look
     indent: int = 6
     full: bool = False
+    whole: bool = False
     replacing: bool = False
 
     @property
@@ -96,11 +95,11 @@ def _split(path: str, before: Any, after: Any, change: FieldChange) -> Iterator[
 
 
 def _split_lists(path: str, before: list[Any], after: list[Any], change: FieldChange) -> Iterator[_Field]:
-    key = _key_of(before, after)
+    from devstream.report.keyed import key_of
+
+    key = key_of(before, after)
     if key:
-        old, new = ({item[key]: item for item in items} for items in (before, after))
-        for name in {**old, **new}:
-            yield from _split(f"{path}[{key}={name}]", old.get(name, ABSENT), new.get(name, ABSENT), change)
+        yield from _split_by_key(path, key, before, after, change)
         return
     from difflib import SequenceMatcher
 
@@ -118,24 +117,23 @@ def _split_lists(path: str, before: list[Any], after: list[Any], change: FieldCh
             yield _Field(one_line(f"{path}[{index}]"), ABSENT, after[index], change)
 
 
-def _key_of(before: list[Any], after: list[Any]) -> str:
-    """Find the field that names the items of both lists; empty where there is none."""
-    items = before + after
-    if not items or not all(isinstance(item, dict) for item in items):
-        return ""
-    for key in KEYS:
-        if all(isinstance(item.get(key), str) for item in items) and all(
-            len({item[key] for item in side}) == len(side) for side in (before, after)
-        ):
-            return key
-    return ""
+def _split_by_key(
+    path: str, key: str, before: list[Any], after: list[Any], change: FieldChange
+) -> Iterator[_Field]:
+    old, new = ({item[key]: item for item in items} for items in (before, after))
+    for name in {**old, **new}:
+        yield from _split(f"{path}[{key}={name}]", old.get(name, ABSENT), new.get(name, ABSENT), change)
+    stay_before, stay_after = [name for name in old if name in new], [name for name in new if name in old]
+    if stay_before != stay_after:
+        old_order, new_order = (", ".join(map(str, names)) for names in (stay_before, stay_after))
+        yield _Field(one_line(f"{path} in order"), old_order, new_order, change)
 
 
 def _lines(field: _Field, view: FieldView, width: int) -> list[str]:
     """Write one field: on one line where it fits, else before and after below each other."""
     if _is_long_text(field.before) or _is_long_text(field.after):
         return _block(field, view, _text_diff(field, view))
-    path = f"{field.path}:".ljust(width + 1)
+    path = f"{field.path}:{' ' * (width - display_width(field.path))}"
     text = f"{field.symbol} {path} {_values(field, view)}{_notes(field, view)}"
     cause = _cause(field, view)
     pad = " " * view.indent
@@ -225,7 +223,7 @@ def _one_sided(before: list[str], after: list[str]) -> list[str]:
 def _unified(before: list[str], after: list[str], view: FieldView) -> list[str]:
     from difflib import unified_diff
 
-    context = max(len(before), len(after)) if view.full else CONTEXT
+    context = max(len(before), len(after)) if view.whole else CONTEXT
     lines: list[str] = []
     for line in list(unified_diff(before, after, lineterm="", n=context))[2:]:
         if line.startswith("@@"):
@@ -238,7 +236,7 @@ def _unified(before: list[str], after: list[str], view: FieldView) -> list[str]:
 def _shortened(lines: list[str], view: FieldView, limit: int = 24) -> list[str]:
     if view.full or len(lines) <= limit:
         return lines
-    return [*lines[: limit - 2], f"{view.look.ellipsis} {len(lines) - limit + 2} more lines (--full)"]
+    return [*lines[: limit - 2], f"{view.look.ellipsis} {len(lines) - limit + 2} more lines (--diff)"]
 
 
 def _notes(field: _Field, view: FieldView) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from devstream.errors import Diagnostic
     from devstream.model.address import Address
     from devstream.model.origin import Origin
-    from devstream.model.plan import Change, Plan, Reason, Result, RunReport
+    from devstream.model.plan import Change, Plan, Reason, Result, RunReport, Selection
     from devstream.model.state import State, ToolState
     from devstream.model.tool import ToolInstance
     from devstream.model.values import Path
@@ -34,6 +34,7 @@ __all__ = [
     "encode",
     "diagnostic_data",
     "plan_data",
+    "selection_data",
     "run_data",
     "expanded_data",
     "state_data",
@@ -89,8 +90,21 @@ def plan_data(plan: Plan, mask: Mask = str) -> dict[str, Any]:
     return {
         "changes": [_change(change, wanted, mask) for change in plan.changes],
         "summary": plan_counts(plan),
+        "selection": selection_data(plan.selection),
         "lineage": plan.lineage,
         "serial": plan.serial,
+    }
+
+
+def selection_data(selection: Selection | None) -> dict[str, Any] | None:
+    """Give what a plan is about as data; None where it is about everything."""
+    if selection is None:
+        return None
+    return {
+        "selected": [str(address) for address in selection.chosen],
+        "added_upstream": [str(address) for address in selection.upstream],
+        "added_standing": [str(address) for address in selection.standing],
+        "total": selection.total,
     }
 
 

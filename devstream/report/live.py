@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from threading import RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from devstream.model import events
 from devstream.model.plan import Outcome
 from devstream.report.console import GERUNDS, ended_line, log_line, wants_log
 from devstream.report.diagnostics import diagnostic_lines
+from devstream.report.picture import Picture
 from devstream.report.reporter import Ticker
-from devstream.report.terminal import duration, fit, one_line
+from devstream.report.terminal import duration, fit, one_line, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +34,15 @@ FEW = 30
 
 
 class Board:
-    """What the live view shows, as lines: pure, so that it can be tested without a terminal."""
+    """What the live view shows, as lines: pure, so that it can be tested without a terminal.
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    Args:
+        mask: applied to every line before it is cut.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic, mask: Callable[[str], str] = str) -> None:
         self._clock = clock
+        self._mask = mask
         self._began = clock()
         self._running: dict[Address, tuple[str, float, str]] = {}
         self._failed: list[Result] = []
@@ -80,14 +86,19 @@ class Board:
             "more failed",
         )
         running = _some(
-            [self._row(address) for address in self._running], height - len(failed) - 1, "more running"
+            [self._row(address, width, ellipsis) for address in self._running],
+            height - len(failed) - 1,
+            "more running",
         )
-        return [fit(line, width, ellipsis) for line in (*failed, *running, self._progress())][-height:]
+        lines = (*failed, *running, self._progress())
+        return [fit(self._mask(line), width, ellipsis) for line in lines][-height:]
 
-    def _row(self, address: Address) -> str:
+    def _row(self, address: Address, width: int, ellipsis: str) -> str:
+        """Say what is done and for how long; a long address gives way to that."""
         doing, since, message = self._running[address]
-        text = f"  {address}: {doing} {duration(self._clock() - since)}"
-        return f"{text}  {message}" if message else text
+        state = f"{doing} {duration(self._clock() - since)}"
+        name = shorten(str(address), max(width - len(state) - 4, width // 3), ellipsis)
+        return f"  {name}: {state}  {message}" if message else f"  {name}: {state}"
 
     def _progress(self) -> str:
         ended = sum(self._counts.values())
@@ -104,7 +115,7 @@ def _some(lines: list[str], most: int, more: str) -> list[str]:
 class Live:
     """Keeps a picture of the run at the bottom of the terminal; a `Reporter`.
 
-    The library that draws it is loaded only when something takes longer than a blink.
+    Nothing is drawn for what takes no longer than a blink.
     """
 
     def __init__(
@@ -118,9 +129,9 @@ class Live:
         self._out = out
         self._verbosity = verbosity
         self._clock = clock
-        self._board = Board(clock)
+        self._board = Board(clock, out.mask)
         self._lock = RLock()
-        self._picture: Any = None
+        self._picture = Picture(out)
         self._busy_since: float | None = None
         self._ticker = Ticker(refresh, self._draw)
 
@@ -137,7 +148,7 @@ class Live:
     def pause(self) -> None:
         """Take the picture away."""
         with self._lock:
-            self._erase()
+            self._picture.erase()
 
     def close(self) -> None:
         """Take the picture away for good."""
@@ -161,70 +172,27 @@ class Live:
             case events.OperationEnded(result):
                 board.end(result)
                 stays = board.total <= FEW or result.outcome in (Outcome.FAILED, Outcome.UNKNOWN)
-                return [ended_line(result, look, width=look.width)] if stays else []
+                return [ended_line(result, look)] if stays else []
             case events.Notice(diagnostic):
                 return diagnostic_lines(diagnostic, look)
         return []
 
     def _print(self, lines: list[str]) -> None:
         """Print above the picture."""
-        self._erase()
-        self._out.lines(lines)
+        if self._picture.is_shown and not self._board.idle:
+            self._picture.show(self._lines(), lines)
+        else:
+            self._picture.erase()
+            self._out.lines(lines)
 
     def _draw(self) -> None:
         with self._lock:
             if self._board.idle:
                 self._busy_since = None
-                self._erase()
-            elif self._busy_since is None or self._clock() - self._busy_since < SOON:
-                return
-            else:
-                self._show()
+                self._picture.erase()
+            elif self._busy_since is not None and self._clock() - self._busy_since >= SOON:
+                self._picture.show(self._lines())
 
-    def _show(self) -> None:
-        from rich.text import Text
-
-        if self._picture is None:
-            self._picture = self._new_picture()
-            self._picture.start()
-        width, height = self._picture.console.size
-        lines = self._board.lines(width, max(height - 2, 3), self._out.look.ellipsis)
-        self._picture.update(Text("\n".join(lines), no_wrap=True), refresh=True)
-
-    def _new_picture(self) -> Any:
-        from rich.console import Console
-        from rich.live import Live as Picture
-
-        console = Console(
-            file=_Sink(self._out),  # type: ignore[arg-type]  # it writes and flushes, which is all rich asks
-            force_terminal=True,
-            no_color=not self._out.look.colour,
-            highlight=False,
-        )
-        return Picture(
-            console=console, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-        )
-
-    def _erase(self) -> None:
-        if self._picture is not None:
-            self._picture.stop()
-            self._picture = None
-
-
-class _Sink:
-    """Hands what rich draws to the `Output`, which masks it."""
-
-    encoding = "utf-8"
-
-    def __init__(self, out: Output) -> None:
-        self._out = out
-
-    def write(self, text: str) -> int:
-        self._out.text(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Do nothing: an `Output` keeps nothing back."""
-
-    def isatty(self) -> bool:
-        return True
+    def _lines(self) -> list[str]:
+        width, height = self._out.size
+        return self._board.lines(max(width - 1, 1), max(height - 2, 1), self._out.look.ellipsis)

@@ -7,17 +7,27 @@ from typing import TYPE_CHECKING
 
 from devstream.model.plan import Action, ReasonCode
 from devstream.model.state import PutReason
-from devstream.record import Immutable
+from devstream.record import Immutable, replace
 from devstream.report.fields import FieldView, field_lines
 from devstream.report.terminal import Look, clean, display_width, fit, one_line, wrap
 from devstream.report.wanted import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from devstream.model.plan import Change, FieldChange, Plan
+    from devstream.model.address import Address
+    from devstream.model.plan import Change, FieldChange, Plan, Selection
 
-__all__ = ["Depth", "PlanView", "plan_lines", "count_line", "plan_counts", "is_bookkeeping", "delete_lines"]
+__all__ = [
+    "Depth",
+    "PlanView",
+    "plan_lines",
+    "count_line",
+    "plan_counts",
+    "is_bookkeeping",
+    "delete_lines",
+    "selection_line",
+]
 
 
 class Depth(StrEnum):
@@ -25,7 +35,15 @@ class Depth(StrEnum):
 
     SUMMARY = "summary"
     CHANGES = "changes"
+    DIFF = "diff"
+    """As CHANGES, and nothing is cut."""
     FULL = "full"
+    """As DIFF, and what does not change, too."""
+
+    @property
+    def is_uncut(self) -> bool:
+        """True where texts are shown to their end."""
+        return self in (Depth.DIFF, Depth.FULL)
 
 
 class PlanView(Immutable, frozen=True):
@@ -34,12 +52,14 @@ class PlanView(Immutable, frozen=True):
     Attributes:
         next_command: what to type to carry it out; empty: not said.
         state: where the state is, for the last lines; empty: not said.
+        new_options: options of new tools are shown, too.
     """
 
     look: Look
     depth: Depth = Depth.CHANGES
     next_command: str = ""
     state: str = ""
+    new_options: bool = True
 
 
 _Section = tuple[str, list["Change"]]
@@ -48,6 +68,15 @@ _Section = tuple[str, list["Change"]]
 
 NEW_FIELDS = 6
 """So many options of a new tool are shown, unless everything is asked for."""
+
+MANY_NEW = 100
+"""Of more new tools than this no options are shown, unless everything is asked for: they are in the config."""
+
+NAMED = 3
+"""So many of the tools that were added to a selection are named."""
+
+MANY_DOOMED = 20
+"""So many of the things that are to be destroyed are named at the prompt."""
 
 REASON_WIDTH = 60
 
@@ -79,6 +108,9 @@ _COUNTED = (
 def plan_lines(plan: Plan, view: PlanView) -> list[str]:
     """Give the plan as lines: sections of changes, then counts, then what to type next."""
     wanted = Wanted(plan)
+    new = sum(change.action is Action.CREATE for change in plan.changes)
+    if new > MANY_NEW and view.depth is Depth.CHANGES:
+        view = replace(view, new_options=False)
     lines: list[str] = []
     for title, changes in _sections(plan, view.depth):
         lines.append(view.look.paint("bold", title))
@@ -86,6 +118,11 @@ def plan_lines(plan: Plan, view: PlanView) -> list[str]:
         for change in changes:
             lines += _heading(change, columns, view) + _detail(change, wanted, view)
         lines.append("")
+    if not view.new_options:
+        text = (
+            f"The options of new tools are left out, as there are {new:,} of them: `plan --full` shows them."
+        )
+        lines += [*(view.look.paint("dim", line) for line in wrap(text, view.look.width)), ""]
     return lines + _closing(plan, view)
 
 
@@ -139,12 +176,18 @@ def _tools(count: int) -> str:
 
 
 def delete_lines(plan: Plan, look: Look) -> list[str]:
-    """List what a run of the plan would destroy, for the prompt."""
+    """List what a run of the plan would destroy, for the prompt; of very many the first ones and their number."""
     doomed = [change for change in plan.changes if kind_of(change) in ("delete", "replace")]
-    return [
+    lines = [
         f"  {look.paint('red', _MARKS[change.action.value][0].rjust(3))} {change.action.value} {change.address}"
-        for change in doomed
+        for change in doomed[:MANY_DOOMED]
     ]
+    left = len(doomed) - len(lines)
+    return (
+        [*lines, f"  {look.ellipsis} and {left:,} more, listed above: {len(doomed):,} in all"]
+        if left
+        else lines
+    )
 
 
 def _sections(plan: Plan, depth: Depth) -> Iterator[_Section]:
@@ -227,7 +270,7 @@ def _reason(change: Change, view: PlanView) -> str:
     is_needed = (
         change.error is not None and view.depth is not Depth.SUMMARY
     )  # it is all that is said about it
-    return text if is_needed or view.depth is Depth.FULL else fit(text, REASON_WIDTH, view.look.ellipsis)
+    return text if is_needed or view.depth.is_uncut else fit(text, REASON_WIDTH, view.look.ellipsis)
 
 
 def _block_place(change: Change, view: PlanView) -> str:
@@ -245,25 +288,35 @@ def _detail(change: Change, wanted: Wanted, view: PlanView) -> list[str]:
         return []
     if change.error is not None:
         return _error_lines(change, view)
-    fields = _fields(change, wanted, view.depth)
-    shown = fields if view.depth is Depth.FULL or change.fields else fields[:NEW_FIELDS]
-    style = FieldView(view.look, full=view.depth is Depth.FULL, replacing=change.action is Action.REPLACE)
+    fields = _fields(change, wanted, view)
+    shown = fields if view.depth.is_uncut or change.fields else fields[:NEW_FIELDS]
+    style = FieldView(
+        view.look,
+        full=view.depth.is_uncut,
+        whole=view.depth is Depth.FULL,
+        replacing=change.action is Action.REPLACE,
+    )
     lines = field_lines(shown, style)
     if len(shown) < len(fields):
         left = len(fields) - len(shown)
-        more = f"{view.look.ellipsis} {left} more option{'s' * (left > 1)} (--full)"
+        more = f"{view.look.ellipsis} {left} more option{'s' * (left > 1)} (--diff)"
         lines.append(view.look.paint("dim", f"      {more}"))
     return lines
 
 
-def _fields(change: Change, wanted: Wanted, depth: Depth) -> tuple[FieldChange, ...]:
+def _fields(change: Change, wanted: Wanted, view: PlanView) -> tuple[FieldChange, ...]:
     if change.action is Action.CREATE and not change.fields:
-        return wanted.new_fields(change)
-    if depth is not Depth.FULL:
-        return change.fields
+        return wanted.new_fields(change) if view.new_options else ()
+    fields = change.fields
+    if fields:
+        from devstream.report.keyed import by_key
+
+        fields = by_key(change, wanted)
+    if view.depth is not Depth.FULL:
+        return fields
     if change.tool is None:
         return wanted.old_fields(change)
-    return change.fields + wanted.same_fields(change)
+    return fields + wanted.same_fields(change)
 
 
 def _error_lines(change: Change, view: PlanView) -> list[str]:
@@ -275,9 +328,28 @@ def _error_lines(change: Change, view: PlanView) -> list[str]:
     return summary + lines
 
 
+def selection_line(selection: Selection) -> str:
+    """Say how many tools a plan is about, and which were added and why."""
+    tools = "1 tool" if selection.total == 1 else f"{selection.total} tools"
+    parts = [f"{len(selection.chosen)} of {tools} selected"]
+    if selection.upstream:
+        parts.append(f"added, because others depend on it: {_named(selection.upstream)}")
+    if selection.standing:
+        parts.append(f"added, because it stands on what is deleted: {_named(selection.standing)}")
+    return f"{'; '.join(parts)}."
+
+
+def _named(addresses: Sequence[Address]) -> str:
+    names = ", ".join(str(address) for address in addresses[:NAMED])
+    more = len(addresses) - NAMED
+    return f"{names} and {more} more" if more > 0 else names
+
+
 def _closing(plan: Plan, view: PlanView) -> list[str]:
     look = view.look
     lines = wrap(count_line(plan), look.width)
+    if plan.selection is not None:
+        lines += wrap(selection_line(plan.selection), look.width)
     booked = plan_counts(plan)["bookkeeping"]
     if booked:
         entries = "1 entry" if booked == 1 else f"{booked} entries"

@@ -35,6 +35,19 @@ class Output:
         """Tell whether a person is looking."""
         return self._stream.isatty()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines that the terminal has now: it may have been resized since it was looked at first."""
+        try:
+            columns, lines = os.get_terminal_size(self._stream.fileno())
+        except (OSError, ValueError):
+            columns = lines = 0
+        return columns or self.look.width, lines or self.look.height
+
+    def mask(self, text: str) -> str:
+        """Mask a text that is going to be cut: half a secret would not be found any more."""
+        return self._redactor.mask(text)
+
     def lines(self, lines: Iterable[str]) -> None:
         """Write lines, masked, and hand them over at once."""
         self.text("".join(f"{line}\n" for line in lines))

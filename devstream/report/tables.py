@@ -11,7 +11,7 @@ from devstream.report.terminal import clean, display_width, duration, fit, one_l
 from devstream.report.values import flat, is_secret, scalar, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from devstream.model.address import Address
     from devstream.model.plan import Result, RunReport
@@ -30,8 +30,14 @@ __all__ = [
 ]
 
 NOTE = "worth knowing"
+MANY = 50
+"""Of a run of more changes than this only those that did not succeed get a row."""
+
 NOTES = 3
 """At most so many things worth knowing are shown beside a tool."""
+
+_STAND_INS = range(0x100000, 0x10FFFE)
+"""Characters that nobody uses: one for each cell that is put in later."""
 
 _VERDICTS = ("result", "status", "conclusion", "verdict", "health")
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -50,7 +56,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], look: Look) -> lis
 
     On a stream too narrow for columns each row becomes a small block of its own.
     """
-    cells = [[clean(cell) for cell in row] for row in rows]
+    cells = [[one_line(cell) for cell in row] for row in rows]
     room = _room(head, cells, look)
     if room < min(12, max((display_width(row[-1]) for row in cells), default=0)):
         return [line for row in cells for line in _block(head, row, look)]
@@ -60,17 +66,43 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], look: Look) -> lis
 def _room(head: Sequence[str], cells: Sequence[Sequence[str]], look: Look) -> int:
     """Give the columns of the stream that are left for the last column of a table."""
     # tabulate leaves two columns beside a heading, also where the cells below it are narrower
-    sizes = [[size + 2 for size in map(len, head)], *([display_width(cell) for cell in row] for row in cells)]
+    sizes = [[size + 2 for size in map(len, head)]]
+    for row in cells:
+        first = 0 if _is_long(row[0], look) else display_width(row[0])
+        sizes.append([first, *map(display_width, row[1:])])
     fixed = [max(row[column] for row in sizes) for column in range(len(head) - 1)]
     return look.width - sum(fixed) - 2 * len(fixed)
+
+
+def _is_long(first: str, look: Look) -> bool:
+    """Tell whether a row's first cell gets a line of its own, so as not to push all the others to the right."""
+    return display_width(first) > look.width // 2
 
 
 def _columns(head: Sequence[str], cells: Sequence[Sequence[str]], look: Look) -> list[str]:
     from tabulate import tabulate
 
-    text = tabulate(cells, headers=list(head), tablefmt="plain", disable_numparse=True)
-    lines: list[str] = [line.rstrip() for line in str(text).splitlines()]
-    return [look.paint("bold", lines[0]), *lines[1:]]
+    texts: dict[str, str] = {}
+    rows = [["" if _is_long(row[0], look) else row[0], *row[1:]] for row in cells]
+    rows = [[_as_wide_as(cell, texts) for cell in row] for row in rows]
+    text = str(tabulate(rows, headers=list(head), tablefmt="plain", disable_numparse=True))
+    for stand_in, cell in texts.items():
+        text = text.replace(stand_in, cell)
+    first, *lines = [line.rstrip() for line in text.split("\n")]
+    found = [look.paint("bold", first)]
+    for line, row in zip(lines, cells, strict=True):
+        found += [row[0], line] if _is_long(row[0], look) else [line]
+    return found
+
+
+def _as_wide_as(cell: str, texts: dict[str, str]) -> str:
+    """Give a stand-in for a cell whose columns tabulate would not count right, and note what it stands for."""
+    width = display_width(cell)
+    if width == len(cell) or len(texts) == len(_STAND_INS):
+        return cell
+    stand_in = chr(_STAND_INS[len(texts)]) * max(width, 1)
+    texts[stand_in] = cell
+    return stand_in
 
 
 def _block(head: Sequence[str], row: Sequence[str], look: Look) -> list[str]:
@@ -79,14 +111,28 @@ def _block(head: Sequence[str], row: Sequence[str], look: Look) -> list[str]:
     return [look.paint("bold", first), *(fit(line, look.width, look.ellipsis) for line in rest)]
 
 
-def run_lines(report: RunReport, outputs: Mapping[Address, Mapping[str, Any]], look: Look) -> list[str]:
-    """Give the summary of a run: a row for each change, with what is worth knowing of it."""
+def run_lines(
+    report: RunReport,
+    outputs: Callable[[], Mapping[Address, Mapping[str, Any]]],
+    look: Look,
+    *,
+    full: bool = False,
+) -> list[str]:
+    """Give the summary of a run: a row for each change, with what is worth knowing of it.
+
+    Args:
+        outputs: gives what is recorded; asked only where a row shows some of it.
+        full: a row for each change, however many there are.
+    """
     results = [result for result in report.results if result.action is not Action.NOOP]
+    if len(results) > MANY and not full:
+        results = [result for result in results if result.outcome is not Outcome.SUCCEEDED]
     if not results:
         return [run_count_line(report)]
-    lines = _results(results, outputs, look)
+    succeeded = any(result.outcome is Outcome.SUCCEEDED for result in results)
+    lines = _results(results, outputs() if succeeded else {}, look)
     by_address = {str(result.address): result for result in results}
-    painted = [_coloured(line, by_address, look) for line in lines] if look.colour else lines
+    painted = _coloured(lines, by_address, look) if look.colour else lines
     return [*painted, "", run_count_line(report)]
 
 
@@ -104,11 +150,16 @@ def _results(
     if widest <= _room((*head, NOTE), [[*row, ""] for row in rows], look):
         beside = zip(rows, notes, strict=True)
         return _columns((*head, NOTE), [cells for row, own in beside for cells in _beside(row, own)], look)
-    first, *lines = table(head, rows, look)
-    if len(lines) != len(rows):
+    if _room(head, rows, look) < min(12, max(display_width(row[-1]) for row in rows)):
         blocks = ((*_block(head, row, look), *_indented(own)) for row, own in zip(rows, notes, strict=True))
         return [line for block in blocks for line in block]
-    return [first, *(line for row, own in zip(lines, notes, strict=True) for line in (row, *_indented(own)))]
+    first, *lines = _columns(head, rows, look)
+    left = iter(lines)
+    found = [first]
+    for row, own in zip(rows, notes, strict=True):
+        found += [next(left) for _ in range(1 + _is_long(row[0], look))]
+        found += _indented(own)
+    return found
 
 
 def _result_cells(result: Result) -> list[str]:
@@ -125,13 +176,18 @@ def _indented(notes: Sequence[str]) -> list[str]:
     return [f"    {note}" for note in notes]
 
 
-def _coloured(line: str, results: Mapping[str, Result], look: Look) -> str:
-    """Colour the word for the outcome in a row."""
-    result = results.get(line.partition(" ")[0])
-    if result is None:
-        return line
-    word = look.paint(_STYLES[result.outcome], result.outcome.value)
-    return line.replace(f" {result.outcome.value}", f" {word}", 1)
+def _coloured(lines: list[str], results: Mapping[str, Result], look: Look) -> list[str]:
+    """Colour the word for the outcome in each row; a long address stands on the line before its row."""
+    coloured, long = [], None
+    for line in lines:
+        result = long or results.get(line.partition(" ")[0])
+        long = results.get(line) if long is None else None
+        if result is not None and long is None:
+            word = look.paint(_STYLES[result.outcome], result.outcome.value)
+            coloured.append(line.replace(f" {result.outcome.value}", f" {word}", 1))
+        else:
+            coloured.append(line)
+    return coloured
 
 
 def run_count_line(report: RunReport) -> str:

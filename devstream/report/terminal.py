@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-__all__ = ["Colour", "Look", "look_at", "clean", "one_line", "display_width", "fit", "wrap", "duration"]
+__all__ = [
+    "Colour",
+    "Look",
+    "look_at",
+    "clean",
+    "one_line",
+    "display_width",
+    "fit",
+    "shorten",
+    "wrap",
+    "duration",
+]
 
 DEFAULT_WIDTH = 80
 PIPE_WIDTH = 120
@@ -156,6 +167,20 @@ def fit(text: str, width: int, ellipsis: str = "…") -> str:
     while display_width(kept) > room:
         kept = kept[:-1]
     return kept + ellipsis
+
+
+def shorten(text: str, width: int, ellipsis: str = "…") -> str:
+    """Cut the middle out of a text, so that at most ``width`` columns are left: the ends tell addresses apart.
+
+    >>> shorten("helm-installer.argocd-europe-1", 20)
+    'helm-inst…d-europe-1'
+    """
+    if display_width(text) <= width:
+        return text
+    room = max(width - display_width(ellipsis), 0)
+    head = fit(text, room // 2, "")
+    tail = fit(text[::-1], room - display_width(head), "")[::-1]
+    return head + ellipsis + tail
 
 
 def wrap(text: str, width: int, indent: str = "") -> list[str]:

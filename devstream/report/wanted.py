@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from devstream.model.plan import ABSENT, Action, FieldChange
-from devstream.model.recorded import comparable, resolve
+from devstream.model.recorded import comparable, resolve, revealed
 from devstream.model.values import Unknown
 from devstream.record import replace
 
@@ -92,7 +92,7 @@ def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 def _outputs(change: Change) -> Any:
     if change.observed is not None and change.observed.outputs is not None:
         return change.observed.outputs
-    return change.recorded.outputs if change.recorded is not None else {}
+    return revealed(change.recorded.outputs) if change.recorded is not None else {}
 
 
 def _at(value: Any, path: Path, default: Unknown) -> Any:

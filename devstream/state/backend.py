@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from devstream.record import Immutable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from devstream.model.state import LeaseHolder
 
-__all__ = ["Head", "StateBackend", "KernelLease"]
+__all__ = ["Head", "StateBackend", "KernelLease", "Probed", "ProbePlace", "probed_behind"]
 
 
 class Head(Immutable, frozen=True):
@@ -70,3 +71,43 @@ class KernelLease(Protocol):
 
     def lease_holder(self) -> LeaseHolder | None:
         """Say who holds the lease right now; None where nobody does. Writes nothing."""
+
+
+class ProbePlace(Protocol):
+    """A place of its own in the store of a state, to try things at; nobody else knows its name."""
+
+    def read_head(self) -> Head | None:
+        """As `StateBackend.read_head`."""
+
+    def swap_head(self, data: bytes, expected: str | None) -> str:
+        """As `StateBackend.swap_head`."""
+
+    def remove(self) -> None:
+        """Delete what was stored here; nothing is fine."""
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A backend whose store has to show that its swaps are real ones before a state is entrusted to it.
+
+    Stores differ in how they want to be asked. A *manner* is one way, as JSON; the one that was found to work is
+    kept in the head (``store``), and handed to `adopt` before every first swap.
+    """
+
+    def manners(self) -> Sequence[Mapping[str, Any]]:
+        """Give the manners that may be right for this store, the likeliest first."""
+
+    def probe_place(self, manner: Mapping[str, Any]) -> ProbePlace:
+        """Open a new place beside the state, used in one manner; nothing is written yet."""
+
+    def adopt(self, manner: Mapping[str, Any]) -> None:
+        """Use the store in this manner from now on."""
+
+
+def probed_behind(backend: object) -> Probed | None:
+    """Find the probed backend behind what is put around it (``inner``); None where it needs no probe."""
+    while backend is not None:
+        if isinstance(backend, Probed):
+            return backend
+        backend = getattr(backend, "inner", None)
+    return None

@@ -5,6 +5,7 @@ A field that holds its default is left out. Fields that this version does not kn
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -68,7 +69,10 @@ _NAMES = {
 """Field names of a tool's entry by attribute of `ToolState`, in the order they are written."""
 
 _BLANK = ToolState(Address("", ""))
-_DEFAULTS = tuple((name, attribute, getattr(_BLANK, attribute)) for name, attribute in _NAMES.items())
+_VALUES = attrgetter(*_NAMES.values())
+_FIELDS = tuple(zip(_NAMES, _VALUES(_BLANK), strict=True))
+"""Each field with its default."""
+
 _READ: dict[str, tuple[str, Callable[[Any], Any] | None]] = {
     "options": ("options", None),
     **{name: (attribute, None) for name, attribute in _NAMES.items()},
@@ -81,10 +85,9 @@ _READ: dict[str, tuple[str, Callable[[Any], Any] | None]] = {
 def tool_to_json(tool: ToolState) -> Plain:
     """Give a tool's entry without its address, which is the key it is stored under."""
     plain: Plain = {"options": tool.options}
-    for name, attribute, default in _DEFAULTS:
-        value = getattr(tool, attribute)
-        if value != default:
-            plain[name] = value
+    for (name, default), value in zip(_FIELDS, _VALUES(tool), strict=True):
+        if value is not default and value != default:
+            plain[name] = list(value) if isinstance(value, tuple) else value
     if tool.failed_action is not None:
         plain["failed_action"] = tool.failed_action.value
     if tool.extra:
@@ -224,10 +227,20 @@ def encode_record(record: Record) -> bytes:
         StateError: a value in it is not JSON; the message names its path, never the value.
     """
     plain = record_to_json(record)
+    try:
+        text = msgspec.json.encode(plain)
+        if msgspec.json.decode(text) == plain:  # much quicker than to look at every value
+            return text
+    except (TypeError, ValueError, RecursionError):
+        pass  # the walk below names what it is
+    return _walked(plain)
+
+
+def _walked(plain: Plain) -> bytes:
+    """Encode what is not plain JSON for sure: tuples are, and so are subclasses of str and int."""
     problem = _not_json(plain, "")
     if problem:
-        address = plain.get("address")
-        raise StateError(f"cannot be recorded: {problem}", code="not-json", address=address)
+        raise StateError(f"cannot be recorded: {problem}", code="not-json", address=plain.get("address"))
     try:
         return msgspec.json.encode(plain)
     except TypeError:  # a subclass of str or int, as libraries give; only the slower standard one takes these

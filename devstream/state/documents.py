@@ -9,6 +9,8 @@ import msgspec
 from devstream.errors import StateConflictError, StateForeignError, UsageError
 from devstream.model.address import Address
 from devstream.model.plan import Action
+from devstream.model.recorded import with_texts, without_texts
+from devstream.record import replace
 from devstream.state.codec import record_to_json, tool_from_json, tool_to_json
 from devstream.state.editing import Proposal, current
 from devstream.state.edits import replacement
@@ -17,7 +19,7 @@ from devstream.state.migrations import FORMAT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from devstream.model.state import State
+    from devstream.model.state import State, ToolState
     from devstream.state.backend import StateBackend
     from devstream.state.editing import Propose
     from devstream.state.reading import Loaded
@@ -48,10 +50,15 @@ def state_document(state: State) -> dict[str, Any]:
         "format": FORMAT,
         "lineage": state.lineage,
         "serial": state.serial,
-        "tools": {str(address): tool_to_json(tool) for address, tool in state.tools.items()},
+        "tools": {str(address): _entry(tool) for address, tool in state.tools.items()},
         "open": [record_to_json(operation.begin) for operation in operations],
         "last_run": record_to_json(state.last_run) if state.last_run else None,
     }
+
+
+def _entry(tool: ToolState) -> dict[str, Any]:
+    """Give an entry as it may lie about in a file: no text of a secret output that an encrypted state holds."""
+    return tool_to_json(replace(tool, outputs=without_texts(tool.outputs)))
 
 
 def entry_problem(tools: Any) -> str:
@@ -111,9 +118,17 @@ def push(data: bytes, name: str, *, force: bool = False) -> Propose:
     def propose(backend: StateBackend) -> Proposal:
         loaded = current(backend)
         _require_successor(plain, loaded, name, force=force)
-        return Proposal(loaded, tuple(replacement(loaded.fold.tools, tools, dropped=PUSHED)))
+        known = {address: _completed(tool, loaded.fold.tools.get(address)) for address, tool in tools.items()}
+        return Proposal(loaded, tuple(replacement(loaded.fold.tools, known, dropped=PUSHED)))
 
     return propose
+
+
+def _completed(tool: ToolState, recorded: ToolState | None) -> ToolState:
+    """Give a pushed entry with the secret outputs that are recorded already, which `pull` left out."""
+    if recorded is None or recorded.outputs == tool.outputs:
+        return tool
+    return replace(tool, outputs=with_texts(tool.outputs, recorded.outputs))
 
 
 def _decoded(data: bytes, name: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from devstream.state.codec import encode_record
 from devstream.state.fold import Fold
 from devstream.state.head import first_head
 from devstream.state.journal import Encoded, Journal
+from devstream.state.probe import with_store
 from devstream.state.reading import Loaded, load, state_of
 
 if TYPE_CHECKING:
@@ -100,9 +101,11 @@ def carry_out(
     """
     for name, data in proposal.keep.items():
         backend.put_blob(name, data)
+    document = with_store(proposal.loaded.document, backend)
     left = _not_succeeded(proposal.state, proposal.records)
     run = RunRecord(holder.run_id, holder.command, holder.since, clock(), left)
-    journal = Journal(backend, proposal.loaded, swapper=swapper, holder=holder, clock=clock)
+    loaded = proposal.loaded._replace(document=document)
+    journal = Journal(backend, loaded, swapper=swapper, holder=holder, clock=clock)
     overtaken = journal.finish(
         [Encoded(record, encode_record(record)) for record in (*proposal.records, run)]
     )

@@ -25,6 +25,7 @@ __all__ = [
     "is_sealed",
     "encode_head",
     "first_head",
+    "next_head",
     "new_id",
 ]
 
@@ -78,7 +79,8 @@ class HeadDocument(msgspec.Struct, frozen=True, kw_only=True):
         lease: who was running when this was written, as JSON.
         history: newest first.
         store: what a probe found out about the store.
-        moved_to: where this state went, if it was moved.
+        moved_to: another place, where this is not the state: it went there, or has not arrived from there.
+        moved_as: where it went: the write id of the head there. None in one that has not arrived.
     """
 
     format: int = FORMAT
@@ -95,6 +97,11 @@ class HeadDocument(msgspec.Struct, frozen=True, kw_only=True):
     garbage: tuple[Garbage, ...] = ()
     store: dict[str, Any] = {}
     moved_to: str | None = None
+    moved_as: str | None = None
+
+    def holding(self, lease: dict[str, Any] | None) -> HeadDocument:
+        """Give the same head with another lease."""
+        return msgspec.structs.replace(self, lease=lease)
 
 
 def digest(data: bytes) -> str:
@@ -134,6 +141,18 @@ def first_head(now: str) -> HeadDocument:
     snapshot = Snapshot(serial=1, at=now, state={"tools": {}})
     return HeadDocument(
         lineage=_uuid(), serial=1, write_id=new_id(), hmac_key=os.urandom(32).hex(), snapshot=snapshot
+    )
+
+
+def next_head(now: HeadDocument, lease: dict[str, Any] | None) -> HeadDocument:
+    """Make the head that follows one, with nothing new in it yet but who holds the lease."""
+    return msgspec.structs.replace(
+        now,
+        format=FORMAT,
+        serial=now.serial + 1,
+        write_id=new_id(),
+        recent=(now.write_id, *now.recent)[:RECENT],
+        lease=lease,
     )
 
 

@@ -75,7 +75,7 @@ def points(loaded: Loaded, backend: StateBackend) -> list[Point]:
 
 def _points(loaded: Loaded, blobs: Blobs) -> Iterator[Point]:
     document, fold = loaded.document, loaded.fold
-    if document.serial != document.snapshot.serial:
+    if document.records or document.segments:  # the serial alone may be that of a lease
         last, lease = fold.last_run, document.lease or {}
         at = lease.get("since") or (last.ended if last else document.snapshot.at)
         yield Point(document.serial, at, lease.get("run_id", ""), None if lease else last, fold.tools)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from devstream.errors import DevstreamError
+from devstream.state.clock import boottime
 from devstream.state.codec import holder_to_json, record_to_json, tool_to_json
 from devstream.state.head import (
-    RECENT,
     Blob,
     Garbage,
     HeadDocument,
@@ -24,6 +24,7 @@ from devstream.state.head import (
     digest,
     encode_head,
     new_id,
+    next_head,
 )
 from devstream.state.migrations import FORMAT
 from devstream.state.reading import state_of
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from devstream.state.reading import Loaded
     from devstream.state.swap import Swapper
 
-__all__ = ["Journal", "Encoded", "ROLL", "TAIL", "SMALL", "SEGMENTS", "KEPT"]
+__all__ = ["Beating", "Encoded", "Journal", "ROLL", "TAIL", "SMALL", "SEGMENTS", "KEPT"]
 
 ROLL = 32 * 1024
 """Bytes of inline records above which they become a segment."""
@@ -67,6 +68,17 @@ class Encoded(NamedTuple):
     text: bytes
 
 
+class Beating(NamedTuple):
+    """A lease that lives in the head: every write renews it, and without one it runs out after ``ttl`` seconds.
+
+    Attributes:
+        since: when the swap was sent that took it, by `boottime`.
+    """
+
+    ttl: float
+    since: float
+
+
 class Journal:
     """The head that one run owns.
 
@@ -74,6 +86,7 @@ class Journal:
         loaded: the state as it was read under the lease.
         holder: who runs.
         clock: the time of day, for what is written.
+        beating: the lease, where it lives in the head; None where the kernel keeps it.
     """
 
     def __init__(
@@ -84,9 +97,11 @@ class Journal:
         swapper: Swapper,
         holder: LeaseHolder,
         clock: Callable[[], str],
+        beating: Beating | None = None,
     ) -> None:
         self._backend = backend
         self._document, self._version, self._fold = loaded
+        self._beating = beating
         self._swapper = swapper
         self._holder = holder
         self._clock = clock
@@ -122,14 +137,14 @@ class Journal:
         Raises:
             StateError, CredentialsError: they are not stored.
         """
-        document, inline = self._with_records(self._next(holder_to_json(self._holder)), records)
+        document, inline = self._with_records(self._next_held(), records)
         if self._snapshot_is_due(document, inline):
             document = self._with_snapshot(document, inline, self._encode(self._folded_with(records)))
         return self._commit(document, inline, records)
 
     def finish(self, records: Sequence[Encoded]) -> StateConflictError | None:
         """Store the last records of a run and let go of the lease; a small state becomes one inline snapshot."""
-        document, inline = self._with_records(self._without_garbage(self._next(None)), records)
+        document, inline = self._with_records(self._without_garbage(next_head(self._document, None)), records)
         text = self._small_snapshot(records)
         if text is None and self._snapshot_is_due(document, inline):
             text = self._encode(self._folded_with(records))
@@ -137,19 +152,41 @@ class Journal:
             document, inline = self._with_snapshot(document, inline, text), []
         return self._commit(document, inline, records)
 
+    # -- the lease in the head
+
+    @property
+    def has_lease(self) -> bool:
+        """True where the lease lives in the head and has not run out, or where the kernel keeps it."""
+        return self._beating is None or boottime() < self._beating.since + self._beating.ttl
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds until a renewal is due; None where none ever is."""
+        if self._beating is None:
+            return None
+        return max(0.0, self._beating.since + self._beating.ttl / 3 - boottime())
+
+    def renew(self) -> StateConflictError | None:
+        """Show a sign of life, where one is due. Gives and raises what `append` does."""
+        return self.append(()) if self.silence == 0 else None
+
+    def give_back(self) -> None:
+        """Let go of the lease without recording anything.
+
+        Raises:
+            StateError, CredentialsError: it could not be; the lease is lost, or runs out by itself.
+        """
+        if self._beating is not None:
+            self._commit(next_head(self._document, None), self._inline, ())
+
     # -- making the next head
 
-    def _next(self, lease: dict[str, Any] | None) -> HeadDocument:
-        """Give the head that follows, with nothing new in it yet."""
-        now = self._document
-        return msgspec.structs.replace(
-            now,
-            format=FORMAT,
-            serial=now.serial + 1,
-            write_id=new_id(),
-            recent=(now.write_id, *now.recent)[:RECENT],
-            lease=lease,
-        )
+    def _next_held(self) -> HeadDocument:
+        """Give the head that follows, under our lease."""
+        plain = holder_to_json(self._holder)
+        if self._beating is not None:
+            plain |= {"beat": self._document.serial + 1, "ttl": self._beating.ttl}
+        return next_head(self._document, plain)
 
     def _with_records(
         self, document: HeadDocument, records: Sequence[Encoded]
@@ -251,11 +288,14 @@ class Journal:
         self, document: HeadDocument, inline: list[msgspec.Raw], records: Sequence[Encoded]
     ) -> StateConflictError | None:
         data = encode_head(msgspec.structs.replace(document, records=tuple(inline)))
+        sent_at = boottime()
         swapped = self._swapper.swap(data, document.write_id, self._version)
         with self._lock:
             self._document, self._version, self._inline = document, swapped.version, inline
             self._state = None
-            self.wrote = True
+            self.wrote = self.wrote or bool(records)
+            if self._beating is not None:
+                self._beating = self._beating._replace(since=sent_at)
             for encoded in records:
                 self._fold.apply(encoded.record)
         return conflict_with(self._backend.location, document.serial + 1, "") if swapped.overtaken else None

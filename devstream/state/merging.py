@@ -45,9 +45,11 @@ def merging(data: bytes, name: str) -> Propose:
     Raises:
         UsageError, StateDamagedError, StateForeignError: it is none that can be used.
     """
-    rescue = read_rescue(data, name)
+    is_encrypted = b'"encryption"' in data
+    plain = None if is_encrypted else read_rescue(data, name)
 
     def propose(backend: StateBackend) -> Proposal:
+        rescue = plain or read_rescue(_opened(backend, data, name), name)
         loaded = current(backend)
         if rescue.lineage != loaded.document.lineage:
             raise StateForeignError(
@@ -59,6 +61,13 @@ def merging(data: bytes, name: str) -> Propose:
         return Proposal(loaded, tuple(merge.records), notes=tuple(merge.notes))
 
     return propose
+
+
+def _opened(backend: StateBackend, data: bytes, name: str) -> bytes:
+    """Decrypt a rescue file with the keys of the state."""
+    from devstream.state.sealed_backend import opened_rescue
+
+    return opened_rescue(backend, data, name)
 
 
 def read_rescue(data: bytes, name: str) -> Rescue:

@@ -106,12 +106,17 @@ def _collector_paused() -> Iterator[None]:
 
 
 def decode_head(
-    data: bytes, location: str, get_blob: Callable[[str], bytes | None] = lambda _: None
+    data: bytes,
+    location: str,
+    get_blob: Callable[[str], bytes | None] = lambda _: None,
+    *,
+    accept_moved: bool = False,
 ) -> HeadDocument:
     """Read a head.
 
     Args:
         get_blob: where kept snapshots are, to compare a head with that was edited by hand.
+        accept_moved: read a head too that is not the state, but says where that is.
 
     Raises:
         StateDamagedError, StateForeignError: see `devstream.state.recognise`.
@@ -122,9 +127,10 @@ def decode_head(
 
         raise explain(data, location, get_blob)
     document = document_of(data, location)
-    if document.moved_to:
-        message = f"the state {location} was moved to {document.moved_to}"
-        raise StateError(message, code="state-moved", suggestion=f"use --state {document.moved_to}")
+    if document.moved_to and not accept_moved:
+        from devstream.state.recognise import moved
+
+        raise moved(location, document.moved_to, document.moved_as is not None)
     return document
 
 

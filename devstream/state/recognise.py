@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from devstream.errors import StateDamagedError, StateForeignError
+from devstream.errors import StateDamagedError, StateError, StateForeignError
 from devstream.state.migrations import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from devstream.errors import StateError
+    from devstream.errors import DevstreamError
 
-__all__ = ["explain"]
+__all__ = ["explain", "moved"]
 
 _IMPORT = "import it with `devstream state import-dtm`"
 _GO_BACK = "`devstream state history` shows what can be restored; or put a backup in its place"
@@ -23,7 +23,7 @@ _OLD_ENTRY = re.compile(rb"(?m)^\s+name: .*\n(.*\n)*?\s+instanceID: ", re.IGNORE
 _OURS = ("lineage", "serial", "write_id")
 
 
-def explain(data: bytes, location: str, get_blob: Callable[[str], bytes | None]) -> StateError:
+def explain(data: bytes, location: str, get_blob: Callable[[str], bytes | None]) -> DevstreamError:
     """Say what was found in place of a state, where it breaks, and what to do. Nothing is ever written over it."""
     if not data.strip(b"\0 \t\r\n"):
         return _empty(data, location)
@@ -36,7 +36,28 @@ def explain(data: bytes, location: str, get_blob: Callable[[str], bytes | None])
         return _broken(data, location, _no_text(data))
     except (msgspec.DecodeError, RecursionError) as error:
         return _broken(data, location, str(error))
+    if isinstance(document, dict) and isinstance(document.get("encryption"), dict):
+        return _encrypted(data, document, location)
     return _edited(document, location, get_blob)
+
+
+def _encrypted(data: bytes, document: dict[str, Any], location: str) -> DevstreamError:
+    """A head that only a key opens, and there is none."""
+    from devstream.state.encryption import read_envelope
+    from devstream.state.keys import key_needed
+
+    what = f"the state {location}"
+    if isinstance(document.get("moved_to"), str):
+        return moved(location, document["moved_to"], bool(document.get("moved_as")))
+    try:
+        envelope = read_envelope(data, what)
+    except StateForeignError as error:
+        return error
+    if envelope is None:
+        return StateDamagedError(
+            f"{what} is encrypted and damaged: it does not say how it was encrypted", suggestion=_GO_BACK
+        )
+    return key_needed(envelope.encryption, what)
 
 
 def _no_text(data: bytes) -> str:
@@ -114,3 +135,18 @@ def _difference(name: str, old: Any, new: Any) -> str:
         return f"  {name}: {'added' if old is None else 'removed'}"
     fields = [field for field in {**old, **new} if old.get(field) != new.get(field)]
     return f"  {name}: {', '.join(fields)}" if fields else ""
+
+
+def moved(location: str, place: str, is_done: bool) -> StateError:
+    """Make the error for a head that is not the state: it went to another place, or has not arrived from there."""
+    if is_done:
+        return StateError(
+            f"the state {location} was moved to {place}",
+            code="state-moved",
+            suggestion=f"use that one: name it under config.state, or with --state {place}",
+        )
+    return StateError(
+        f"{location} is a copy of the state {place} that has not become the state",
+        code="state-arriving",
+        suggestion=f"go on using {place}; or finish: devstream state migrate-backend {location} --state {place}",
+    )

@@ -27,7 +27,14 @@ def rescue_path(location: str, folder: Path | None, run_id: str) -> Path:
     local = Path(location)
     if folder is None:
         folder = local.parent if local.is_absolute() and local.parent.is_dir() else Path.cwd()
-    return folder / f"{local.name}.rescue-{run_id}"
+    name = _file_name(location) if "://" in location else local.name
+    return folder / f"{name}.rescue-{run_id}"
+
+
+def _file_name(url: str) -> str:
+    """Give the last part of a URL as a name that no shell and no file system minds."""
+    plain = url.partition("?")[0].rpartition("/")[2]
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in plain)
 
 
 def write_rescue(
@@ -38,10 +45,14 @@ def write_rescue(
     begin_of: Callable[[str], Begin | None],
     *,
     now: str,
+    encrypt: Callable[[bytes], bytes] = bytes,
 ) -> None:
     """Write records to a file for their owner alone, durably.
 
     An `End` names only its operation, so the `Begin` goes with it: it says what it was about.
+
+    Args:
+        encrypt: encrypts a file where the state is encrypted.
 
     Raises:
         OSError: it cannot be written.
@@ -60,7 +71,7 @@ def write_rescue(
         "at": now,
         "records": [record_to_json(record) for record in wanted],
     }
-    _write(path, seal(msgspec.json.format(msgspec.json.encode(plain), indent=2)))
+    _write(path, encrypt(seal(msgspec.json.format(msgspec.json.encode(plain), indent=2))))
 
 
 def _write(path: Path, data: bytes) -> None:

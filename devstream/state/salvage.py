@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from devstream.errors import DevstreamError, StateDamagedError
+from devstream.errors import CredentialsError, DevstreamError, StateDamagedError
 from devstream.state.documents import entry_problem
 from devstream.state.editing import Proposal, current
 from devstream.state.edits import replacement
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from devstream.state.backend import Head, StateBackend
     from devstream.state.editing import Propose
 
-__all__ = ["EDITED", "Salvaged", "accepted", "has_recorded", "restore", "salvage"]
+__all__ = ["EDITED", "Salvaged", "accepted", "has_recorded", "restore", "salvage", "stored_head"]
 
 EDITED = "edited"
 """Why an entry is dropped that somebody took out by hand."""
@@ -100,7 +100,7 @@ def restore(serial: int) -> Propose:
 
 
 def _restored(backend: StateBackend, serial: int, damage: StateDamagedError) -> Proposal:
-    head = backend.read_head()
+    head = stored_head(backend)
     salvaged = salvage(backend, head, damage)
     records = going_back(salvaged.loaded, backend, serial)
     document = msgspec.structs.replace(salvaged.loaded.document, serial=salvaged.newest)
@@ -124,6 +124,7 @@ def salvage(backend: StateBackend, head: Head | None, damage: StateDamagedError)
     text = head.data.decode("utf-8", "replace") if head else ""
     found = _kept(backend, _member(text, "lineage", r"[0-9a-f-]{36}"))
     if not found:
+        _require_keys(backend)
         raise damage
     key = _member(text, "hmac_key", "[0-9a-f]{64}")
     newest = found[0]
@@ -146,6 +147,29 @@ def salvage(backend: StateBackend, head: Head | None, damage: StateDamagedError)
         (newest.blob.name,) if followed else (),
         () if key else (_NEW_KEY_NOTE,),
     )
+
+
+def stored_head(backend: StateBackend) -> Head | None:
+    """Give what is in the place of the head, also where it is encrypted and nobody can read it any more."""
+    while (inner := getattr(backend, "inner", None)) is not None:
+        backend = inner
+    return backend.read_head()
+
+
+def _require_keys(backend: StateBackend) -> None:
+    """Say so where kept snapshots cannot be read only because a key is missing.
+
+    Raises:
+        CredentialsError: which one.
+    """
+    from devstream.state.encryption import read_envelope
+    from devstream.state.keys import key_needed
+
+    for name in filter(_NAME.fullmatch, backend.list_blobs()):
+        what = f"the part {name} of the state {backend.location}"
+        envelope = read_envelope(backend.get_blob(name) or b"", what)
+        if envelope is not None:
+            raise key_needed(envelope.encryption, what)
 
 
 def has_recorded(backend: StateBackend) -> bool:
@@ -182,8 +206,13 @@ def _kept(backend: StateBackend, lineage: str) -> list[_Found]:
 def _read(backend: StateBackend, name: str) -> _Found | None:
     """Read a snapshot; None where it is none that can be used."""
     match = _NAME.fullmatch(name)
-    data = backend.get_blob(name) if match else None
-    if match is None or data is None:
+    if match is None:
+        return None
+    try:
+        data = backend.get_blob(name)
+    except CredentialsError:  # a key that nobody has any more; the others may be enough
+        return None
+    if data is None:
         return None
     try:
         plain = migrate(msgspec.json.decode(data), name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from devstream.errors import DevstreamError
+from devstream.errors import DevstreamError, StateConflictError, SwapRefused
 from devstream.model.state import RunRecord
 from devstream.record import replace
 from devstream.state.codec import encode_record
@@ -31,6 +33,7 @@ class Closing(NamedTuple):
     rescue_folder: Path | None
     holder: LeaseHolder
     clock: Callable[[], str]
+    encrypt: Callable[[bytes], bytes] = bytes
 
 
 class StateWriter:
@@ -38,14 +41,21 @@ class StateWriter:
 
     ``done`` callbacks are called in the writer's thread and must not wait for anything. A `done` without an error
     means that the record and everything handed in before it are durable.
+
+    Args:
+        lease: what is to be closed at the end, for a lease that the kernel keeps.
+        is_only: False where somebody who had the lease before may still be at work; nobody can tell.
     """
 
-    def __init__(self, journal: Journal, lease: ExitStack, closing: Closing) -> None:
+    def __init__(self, journal: Journal, lease: ExitStack, closing: Closing, *, is_only: bool = True) -> None:
         self._journal = journal
         self._lease = lease
         self._closing = closing
         self._thread = WriterThread(journal)
         self._closed = False
+        self.is_only = is_only
+        if journal.silence is not None:
+            self._thread.start()
 
     @property
     def state(self) -> State:
@@ -80,6 +90,32 @@ class StateWriter:
             entry = Entry((), done, problem)
         self._thread.hand_in(entry)
 
+    def require_lease(self) -> None:
+        """Make sure, right before a side effect, that we still have the lease; renews it where it has run out.
+
+        Waits for a swap where it has; to be called from a worker's thread.
+
+        Raises:
+            StateError, CredentialsError: it is lost: somebody else may be at work.
+        """
+        if self.failed is None and self._journal.has_lease:
+            return
+        heard: list[DevstreamError | None] = []
+        answered = threading.Event()
+
+        def done(error: DevstreamError | None) -> None:
+            heard.append(error)
+            answered.set()
+
+        self._thread.hand_in(Entry((), done))
+        answered.wait()
+        problem = heard[0] or self.failed
+        if problem is not None:
+            raise problem
+        if not self._journal.has_lease:
+            message = f"the lease on the state {self._closing.location} runs out before it can be renewed"
+            raise StateConflictError(message, code="lease-lost", suggestion="run again")
+
     def flush(self) -> None:
         """Wait until everything handed in is durable.
 
@@ -108,10 +144,13 @@ class StateWriter:
                 self._finish(records, worthwhile=bool(run and run.not_succeeded))
             if self._thread.failed is not None:
                 self._rescue(self._thread.failed)
+            if isinstance(self._thread.failed, SwapRefused):  # a head without more in it may be accepted
+                self._give_back()
             self._thread.check()
 
     def _finish(self, records: Sequence[Encoded], *, worthwhile: bool) -> None:
         if not self._journal.wrote and not worthwhile:
+            self._give_back()
             return
         try:
             self._thread.failed = self._journal.finish(records)
@@ -119,8 +158,15 @@ class StateWriter:
             self._thread.failed = problem
             self._thread.unsaved += [encoded.record for encoded in records]
 
+    def _give_back(self) -> None:
+        """Let go of the lease; one that is lost already, or cannot be let go of, does no harm."""
+        with suppress(DevstreamError):
+            self._journal.give_back()
+
     def _rescue(self, problem: DevstreamError) -> None:
         """Write the rescue file where something is lost, and say so in the problem."""
+        from shlex import quote
+
         if all(isinstance(record, RunRecord) for record in self._thread.unsaved):
             return
         closing = self._closing
@@ -133,6 +179,7 @@ class StateWriter:
                 self._thread.unsaved,
                 self._journal.begin_of,
                 now=closing.clock(),
+                encrypt=closing.encrypt,
             )
         except OSError as error:
             kept = f"what this run did could not be kept in {path} either ({error.strerror})"
@@ -141,7 +188,7 @@ class StateWriter:
             )
         else:
             kept = f"what this run did and could not record is kept in {path}"
-            hint = f"{kept}; once the state can be written, record it: devstream state push --rescue {path}"
+            hint = f"{kept}; once the state can be written, record it: devstream state push --rescue {quote(str(path))}"
         problem.diagnostic = replace(problem.diagnostic, suggestion=hint)
 
     def __enter__(self) -> Self:

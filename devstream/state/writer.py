@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 
 class WriterThread:
-    """Owns a journal. It starts with the first record and lives until `stop`.
+    """Owns a journal. It starts with the first record, or with a lease to renew, and lives until `stop`.
 
     Attributes:
         failed: why nothing can be stored any more; None while all is well.
@@ -56,10 +56,15 @@ class WriterThread:
                 message = "the state is closed"
                 raise StateError(message)
             self._waiting.append(entry)
+            self.start()
+            self._changed.notify_all()
+
+    def start(self) -> None:
+        """Start the thread, where it does not run yet."""
+        with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="devstream-state", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
 
     def flush(self) -> None:
         """Wait until everything handed in is stored or refused.
@@ -95,19 +100,20 @@ class WriterThread:
                 self._changed.notify_all()
 
     def _take(self) -> list[Entry]:
-        """Wait for entries and take all there are; none once stopped."""
+        """Wait for entries and take all there are; an empty one where a renewal is due, none once stopped."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._waiting) or self._stopping)
+            silence = self._journal.silence if self.failed is None else None
+            heard = self._changed.wait_for(lambda: bool(self._waiting) or self._stopping, silence)
             batch, self._waiting = self._waiting, []
             self._busy = bool(batch)
-            return batch
+            return batch if heard else [Entry(())]
 
     def _store(self, records: list[Encoded]) -> DevstreamError | None:
         """Store a batch; give the error for all of it. After one failure nothing is tried again."""
         error = self.failed
-        if error is None and records:
+        if error is None:
             try:
-                self.failed = self._journal.append(records)
+                self.failed = self._journal.append(records) if records else self._journal.renew()
             except DevstreamError as problem:
                 error = self.failed = problem
             except BaseException as problem:  # noqa: BLE001 - a defect of ours: everybody has to hear of it

@@ -1,4 +1,4 @@
-"""What every state backend has to pass, ours and yours; and a backend in memory, for tests.
+"""What every state backend has to pass, ours and yours; and backends in memory, for tests.
 
 ::
 
@@ -11,103 +11,42 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from devstream.errors import LeaseError, StateConflictError
+from devstream.errors import LeaseError, StateConflictError, StateDamagedError, StateForeignError
 from devstream.model.address import Address
 from devstream.model.plan import Action, Outcome
-from devstream.model.state import Begin, End, LeaseHolder, Put, PutReason, RunRecord, ToolState
-from devstream.state.backend import Head, StateBackend
+from devstream.model.state import Begin, End, Put, PutReason, RunRecord
+from devstream.state.backend import Head, KernelLease, StateBackend
+from devstream.state.head import encode_head, first_head
+from devstream.state.history import read_history
 from devstream.state.holder import this_process
+from devstream.state.lease import live_holder
 from devstream.state.manager import StateManager
+from devstream.state.merging import merging
+from devstream.state.salvage import restore
+from devstream.testing.memory import MemoryBackend, MemoryStore, SharedMemoryBackend, tool_state
+from devstream.testing.mishaps import (
+    DAMAGES,
+    break_lease,
+    carry_out,
+    document_of,
+    leave_to_a_dead_run,
+    overtake,
+    rename_entry,
+    unexpected,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
+    from devstream.model.state import LeaseHolder
     from devstream.state.session import StateWriter
 
-__all__ = ["BackendContract", "MemoryBackend", "MemoryStore", "tool_state"]
-
-
-def tool_state(name: str, **options: object) -> ToolState:
-    """Give an entry of the state for tests: the tool ``noop.NAME``."""
-    return ToolState(Address("noop", name), options=options, plugin="tests", op_id=f"op-{name}")
-
-
-class MemoryStore:
-    """What clients of a `MemoryBackend` share: one head, blobs, a lease."""
-
-    def __init__(self) -> None:
-        self.head: Head | None = None
-        self.blobs: dict[str, bytes] = {}
-        self.holder: LeaseHolder | None = None
-        self.swaps = 0
-        self.lock = threading.Lock()
-        self.lease = threading.Lock()
-
-
-class MemoryBackend:
-    """A backend without a disk; versions are numbers, so that equal bytes never have equal versions."""
-
-    def __init__(self, store: MemoryStore | None = None) -> None:
-        self.store = store or MemoryStore()
-
-    @property
-    def location(self) -> str:
-        """A name for messages."""
-        return "memory://tests"
-
-    def read_head(self) -> Head | None:
-        """Give the head."""
-        return self.store.head
-
-    def swap_head(self, data: bytes, expected: str | None) -> str:
-        """Replace the head if it is the expected one."""
-        with self.store.lock:
-            head = self.store.head
-            if (head.version if head else None) != expected:
-                message = "the head is another one"
-                raise StateConflictError(message)
-            self.store.swaps += 1
-            self.store.head = Head(data, f"v{self.store.swaps}")
-            return self.store.head.version
-
-    def put_blob(self, name: str, data: bytes) -> None:
-        """Keep a blob."""
-        self.store.blobs[name] = data
-
-    def get_blob(self, name: str) -> bytes | None:
-        """Give a blob."""
-        return self.store.blobs.get(name)
-
-    def delete_blob(self, name: str) -> None:
-        """Forget a blob."""
-        self.store.blobs.pop(name, None)
-
-    def list_blobs(self) -> list[str]:
-        """List the blobs."""
-        return sorted(self.store.blobs)
-
-    @contextmanager
-    def hold_lease(self, holder: LeaseHolder) -> Iterator[bool]:
-        """Try to take the lease."""
-        taken = self.store.lease.acquire(blocking=False)
-        if taken:
-            self.store.holder = holder
-        try:
-            yield taken
-        finally:
-            if taken:
-                self.store.holder = None
-                self.store.lease.release()
-
-    def lease_holder(self) -> LeaseHolder | None:
-        """Say who has the lease."""
-        return self.store.holder
+__all__ = ["BackendContract", "MemoryBackend", "MemoryStore", "SharedMemoryBackend", "tool_state"]
 
 
 class _Race(NamedTuple):
@@ -297,6 +236,64 @@ class BackendContract(ABC):
             assert [holder.run_id for holder in told] == ["first"]
         _acquire(other, run_id="second").close()
 
+    def test_a_lease_is_given_back_at_the_end(self, backend: StateBackend, other: StateBackend) -> None:
+        """Nobody holds it after a run, whether that recorded something or not; and looking takes nothing."""
+        for records in ((), (_put("a"),)):
+            with _acquire(backend, run_id="first") as writer:
+                writer.record(*records)
+                holder = live_holder(other)
+                assert holder is not None
+                assert holder.run_id == "first"
+            assert live_holder(other) is None
+
+    def test_an_edit_waits_for_a_run(self, backend: StateBackend, other: StateBackend) -> None:
+        """What `devstream state` commands record goes in between runs, in one swap."""
+        with _acquire(backend) as writer:
+            writer.record(_put("a"))
+            writer.flush()
+            with pytest.raises(LeaseError):
+                rename_entry(other, "a", "b")
+        rename_entry(other, "a", "b")
+        state = StateManager(backend).read()
+        assert [str(address) for address in state.tools] == ["noop.b"]
+        assert live_holder(other) is None
+
+    def test_the_lease_of_a_dead_run_is_taken_over_at_once(self, backend: StateBackend) -> None:
+        """A run that was killed holds nobody up; what it had begun is seen as open, not as in progress."""
+        if isinstance(backend, KernelLease):
+            pytest.skip("the kernel gives it back by itself")
+        with _acquire(backend) as writer:
+            writer.begin(_begin("a"), lambda _: None)
+        leave_to_a_dead_run(backend)
+        (operation,) = StateManager(backend).read().open_operations.values()
+        assert operation.in_progress_by is None
+        manager = StateManager(backend)
+        with manager.acquire(this_process("next", "tests"), timeout=0, notice=unexpected) as writer:
+            assert writer.is_only
+            assert list(writer.state.open_operations) == [Address("noop", "a")]
+
+    def test_a_run_whose_lease_was_broken_is_refused(
+        self, backend: StateBackend, other: StateBackend, tmp_path: Path
+    ) -> None:
+        """It hears of it with its next record, nothing of it is stored any more, and it keeps what it did."""
+        if isinstance(backend, KernelLease):
+            pytest.skip("nobody can break the kernel's lease")
+        manager = StateManager(backend, rescue_folder=tmp_path)
+        writer = manager.acquire(this_process("victim", "tests"), timeout=10, notice=unexpected)
+        writer.begin(_begin("a"), lambda _: None)
+        writer.flush()
+        break_lease(other, "victim")
+        with _acquire(other, "next") as following:
+            following.record(_put("b"))
+        writer.record(End("op-a", Outcome.SUCCEEDED, tool_state("a")))
+        with pytest.raises(StateConflictError, match="push --rescue"):
+            writer.close(_run())
+        state = StateManager(other).read()
+        assert (list(state.tools), list(state.open_operations)) == (
+            [Address("noop", "b")],
+            [Address("noop", "a")],
+        )
+
     def test_begin_under_a_live_lease_is_in_progress(
         self, backend: StateBackend, other: StateBackend
     ) -> None:
@@ -309,6 +306,86 @@ class BackendContract(ABC):
             assert "tests" in operation.in_progress_by
         (operation,) = StateManager(other).read().open_operations.values()
         assert operation.in_progress_by is None
+
+    # -- mending
+
+    def test_a_rescue_file_merges_once(
+        self, backend: StateBackend, other: StateBackend, tmp_path: Path
+    ) -> None:
+        """What a run could not record is recorded from its rescue file, and merging it again changes nothing."""
+        writer = StateManager(backend, rescue_folder=tmp_path).acquire(
+            this_process("loser", "tests"), timeout=10, notice=unexpected
+        )
+        writer.begin(_begin("a"), lambda _: None)
+        writer.flush()
+        overtake(other)
+        writer.record(End("op-a", Outcome.SUCCEEDED, tool_state("a", n=1)))
+        with pytest.raises(StateConflictError):
+            writer.close(_run())
+        (rescue,) = tmp_path.glob("*.rescue-loser")
+        assert carry_out(other, merging(rescue.read_bytes(), rescue.name)).writes
+        state = StateManager(backend).read()
+        assert list(state.tools) == [Address("noop", "a")]
+        assert not state.open_operations
+        assert not carry_out(other, merging(rescue.read_bytes(), rescue.name)).writes
+
+    def test_going_back(self, backend: StateBackend, other: StateBackend) -> None:
+        """An older serial can be restored, from a blob; the trail stays whole, and the write is a new one."""
+        serials = []
+        for number in range(3):
+            with _acquire(backend, run_id=f"run-{number}") as writer:
+                writer.record(_put("a", n=number), _put(f"t{number}"))
+                writer.close(_run())
+            serials.append(StateManager(other).read().serial)
+        ids = {document_of(other).write_id, *document_of(other).recent}
+        assert carry_out(other, restore(serials[0])).writes
+        state = StateManager(backend).read()
+        assert {str(where): tool.options["n"] for where, tool in state.tools.items()} == {
+            "noop.a": 0,
+            "noop.t0": 1,
+        }
+        assert state.serial > serials[-1]
+        assert document_of(other).write_id not in ids
+        points, problems = read_history(other)
+        assert [point.serial for point in points][1:4] == serials[::-1]
+        assert not problems
+
+    def test_another_state_at_the_same_place_is_noticed(
+        self, backend: StateBackend, other: StateBackend, tmp_path: Path
+    ) -> None:
+        """A state that was replaced by one of another lineage under a run is a conflict, and stays as it is."""
+        manager = StateManager(backend, rescue_folder=tmp_path)
+        writer = manager.acquire(this_process("first", "tests"), timeout=10, notice=unexpected)
+        writer.record(_put("a"))
+        writer.flush()
+        head = other.read_head()
+        assert head is not None
+        foreign = encode_head(first_head("2026-01-01T00:00:00Z"))
+        other.swap_head(foreign, head.version)
+        writer.record(_put("b"))
+        with pytest.raises(StateConflictError):
+            writer.close(_run())
+        assert _content(other) == foreign
+        (rescue,) = tmp_path.glob("*.rescue-first")
+        with pytest.raises(StateForeignError, match="belongs to another state"):
+            carry_out(other, merging(rescue.read_bytes(), rescue.name))
+
+    @pytest.mark.parametrize("damage", DAMAGES)
+    def test_damage_is_never_an_empty_state(
+        self, backend: StateBackend, other: StateBackend, damage: str
+    ) -> None:
+        """What is not what was written is refused by readers and writers, and not written over."""
+        with _acquire(backend) as writer:
+            writer.record(_put("a"))
+        head = backend.read_head()
+        assert head is not None
+        broken = DAMAGES[damage](head.data)
+        backend.swap_head(broken, head.version)
+        with pytest.raises((StateDamagedError, StateForeignError)):
+            StateManager(other).read()
+        with pytest.raises((StateDamagedError, StateForeignError)):
+            _acquire(other)
+        assert _content(other) == broken
 
 
 def _content(backend: StateBackend) -> bytes:

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 from devstream.builtin.local import Files
 from devstream.errors import Refusal, SwapRefused
 from devstream.hookspecs import hookimpl
+from devstream.state.backend import KernelLease
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from devstream.context import Tool
-    from devstream.model.state import LeaseHolder
     from devstream.model.status import Outputs, ResourceStatus
     from devstream.state.backend import Head
 
@@ -67,10 +66,13 @@ class CrashPoints:
 
 
 class BackendAround:
-    """A state backend that passes everything on to another one."""
+    """A state backend that passes everything on to another one; it has the kernel's lease if that one has."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
+        if isinstance(inner, KernelLease):
+            self.hold_lease = inner.hold_lease
+            self.lease_holder = inner.lease_holder
 
     @property
     def location(self) -> str:
@@ -102,16 +104,6 @@ class BackendAround:
     def list_blobs(self) -> list[str]:
         """Pass it on."""
         return list(self.inner.list_blobs())
-
-    def hold_lease(self, holder: LeaseHolder) -> AbstractContextManager[bool]:
-        """Pass it on."""
-        lease: AbstractContextManager[bool] = self.inner.hold_lease(holder)
-        return lease
-
-    def lease_holder(self) -> LeaseHolder | None:
-        """Pass it on."""
-        holder: LeaseHolder | None = self.inner.lease_holder()
-        return holder
 
 
 class BreakableBackend(BackendAround):

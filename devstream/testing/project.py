@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from devstream.engine.session import DEFAULT_PARALLELISM, Invocation, Session
+from devstream.engine.session import Invocation, Session
 from devstream.engine.workers import Workers
 from devstream.errors import DevstreamError
 from devstream.hookspecs import hookimpl
@@ -232,8 +232,12 @@ class ProjectSession(Session):
 
     @cached_property
     def _workers(self) -> Workers:
-        size = self._invocation.parallelism or self._configured_parallelism or DEFAULT_PARALLELISM
-        return Workers(size, patience=self._owner.patience)
+        return Workers(self._parallelism, patience=self._owner.patience)
+
+    def release(self) -> None:
+        """Let go of idle threads: a test suite opens thousands of sessions in one process."""
+        if "_workers" in vars(self):
+            self._workers.close()
 
 
 @dataclass
@@ -296,19 +300,25 @@ class Project:
     def plan(self, **asked: Any) -> PlanResult:
         """Make a plan."""
         events: list[Event] = []
+        session = self.session(events.append, **asked)
         try:
-            return PlanResult(self.session(events.append, **asked).plan(), events=tuple(events))
+            return PlanResult(session.plan(), events=tuple(events))
         except DevstreamError as error:
             return PlanResult(None, error, tuple(events))
+        finally:
+            session.release()
 
     def run(self, approve: Callable[[Plan], bool] = lambda _: True, **asked: Any) -> RunResult:
         """Plan, approve and carry out."""
         events: list[Event] = []
         report, failure = None, None
+        session = self.session(events.append, **asked)
         try:
-            report = self.session(events.append, **asked).run(approve)
+            report = session.run(approve)
         except DevstreamError as error:
             failure = error
+        finally:
+            session.release()
         plan = next((event.plan for event in events if isinstance(event, PlanReady)), None)
         return RunResult(plan, failure, tuple(events), report)
 

@@ -125,7 +125,7 @@ class Things:
         """Make a thing."""
         self._act(self.before, "create", tool, context)
         thing = _content(tool)
-        identity = _world(context).put({**thing, "op_id": context.op_id})
+        identity = self.world(context).put({**thing, "op_id": context.op_id})
         self._act(self.after, "create", tool, context)
         return _status(identity, thing)
 
@@ -133,7 +133,7 @@ class Things:
     def read(self, tool: Tool, recorded: ToolState | None, context: Context) -> ResourceStatus | None:
         """Look for the thing: by its id where that is recorded, else by its name."""
         self._act(self.before, "read", tool, context)
-        world = _world(context)
+        world = self.world(context)
         identity = recorded.outputs.get("id") if recorded else None
         identity = identity or world.find(str(tool.address))
         thing = world.get(identity) if identity else None
@@ -144,9 +144,9 @@ class Things:
     def update(self, tool: Tool, recorded: ToolState, context: Context) -> ResourceStatus:
         """Change the thing."""
         self._act(self.before, "update", tool, context)
-        identity = recorded.outputs.get("id") or _world(context).find(str(tool.address)) or "missing"
+        identity = recorded.outputs.get("id") or self.world(context).find(str(tool.address)) or "missing"
         thing = _content(tool)
-        _world(context).change(identity, **thing)
+        self.world(context).change(identity, **thing)
         self._act(self.after, "update", tool, context)
         return _status(identity, thing)
 
@@ -154,9 +154,9 @@ class Things:
     def delete(self, tool: Tool, recorded: ToolState, context: Context) -> None:
         """Remove the thing."""
         self._act(self.before, "delete", tool, context)
-        identity = recorded.outputs.get("id") or _world(context).find(str(tool.address))
+        identity = recorded.outputs.get("id") or self.world(context).find(str(tool.address))
         if identity:
-            _world(context).remove(identity)
+            self.world(context).remove(identity)
         self._act(self.after, "delete", tool, context)
 
     @hookimpl
@@ -173,6 +173,10 @@ class Things:
         self._act(self.after, "integrate", tool, context)
         return {"upstream": seen}
 
+    def world(self, context: Context) -> Any:
+        """Give the world that the things are in: by default the folder ``world`` of the project."""
+        return World(context.folder / "world")
+
     def _act(self, acts: Mapping[str, Act], hook: str, tool: Tool, context: Context) -> None:
         act = acts.get(f"{hook} {tool.address}") or acts.get(hook)
         if act:
@@ -182,10 +186,6 @@ class Things:
 @tool("thing")
 class Thing(Things):
     """A thing that can be created, read, updated and deleted."""
-
-
-def _world(context: Context) -> World:
-    return World(context.folder / "world")
 
 
 def _content(tool: Tool) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devstream.builtin.local import make_local
-from devstream.testing.backends import BackendContract, MemoryBackend, MemoryStore
+from devstream.testing.backends import BackendContract, MemoryBackend, MemoryStore, SharedMemoryBackend
+from devstream.testing.shared_folder import SharedFolderBackend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,3 +28,13 @@ class TestMemory(BackendContract):
 
     def open(self, place: Path) -> StateBackend:
         return MemoryBackend(self.stores.setdefault(place, MemoryStore()))
+
+
+class TestSharedMemory(TestMemory):
+    def open(self, place: Path) -> StateBackend:
+        return SharedMemoryBackend(self.stores.setdefault(place, MemoryStore()))
+
+
+class TestSharedFolder(BackendContract):
+    def open(self, place: Path) -> StateBackend:
+        return SharedFolderBackend(place / "state")

@@ -110,6 +110,7 @@ def test_one_crash_at_every_point(sweep: Sweep) -> None:
         case.check_after_recovery()
         if not killed:
             break
+    print(f"{point - 1} crashes, every one recovered from")
     assert point > 40
 
 
@@ -132,12 +133,16 @@ def crash_twice(sweep: Sweep, step: int) -> int:
 
 
 def test_two_crashes_at_some_points(sweep: Sweep) -> None:
-    assert crash_twice(sweep, 9) > 20
+    cases = crash_twice(sweep, 9)
+    print(f"{cases} double crashes, every one recovered from")
+    assert cases > 20
 
 
 @pytest.mark.slow
 def test_two_crashes_at_every_point(sweep: Sweep) -> None:
-    assert crash_twice(sweep, 1) > 1000
+    cases = crash_twice(sweep, 1)
+    print(f"{cases} double crashes, every one recovered from")
+    assert cases > 1000
 
 
 @pytest.mark.parametrize("mutant", ["does not wait", "does not look", "writes in place"])

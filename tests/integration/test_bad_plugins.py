@@ -206,6 +206,16 @@ def test_a_read_that_would_change_something(bench: Any) -> None:
     assert bench.contents() == before
 
 
+def test_a_read_that_would_post(bench: Any) -> None:
+    bench.write(BOTH % (1, OTHER % "b"))
+    bench.write(one_hook("read", "context.http.post('http://127.0.0.1:9/')"), "devstream_plugins.py")
+    before = bench.contents()
+    planned = bench("plan")
+    assert planned.code == 4
+    assert "`read` tried to send POST to 127.0.0.1, which may change something" in planned.out
+    assert bench.contents() == before
+
+
 ANSWERS = {
     "return ResourceStatus(outputs={'a': {1}})": "returned outputs.a as set, which is not JSON",
     "return ResourceStatus({'a': float('inf')})": "returned properties.a as inf, which is not JSON",
@@ -221,6 +231,85 @@ def test_an_answer_that_is_not_json(bench: Any, body: str) -> None:
     assert ended.code == 4
     assert ANSWERS[body] in " ".join(ended.err.split())
     assert "1 succeeded, 1 failed" in ended.out
+
+
+EVERY_HOOK = """\
+from pathlib import Path
+
+from devstream.api import ResourceStatus, hookimpl, tool
+
+MADE = Path(__file__).with_name("made")
+
+
+def answer(hook, good):
+    bad = Path(__file__).with_name("bad")
+    if not bad.exists() or bad.read_text().partition(" ")[0] != hook:
+        return good
+    return eval(bad.read_text().partition(" ")[2])
+
+
+@tool("mine")
+class Mine:
+    @hookimpl
+    def create(self, tool):
+        MADE.touch()
+        return answer("create", ResourceStatus())
+
+    @hookimpl
+    def read(self):
+        return answer("read", ResourceStatus()) if MADE.exists() else answer("read", None)
+
+    @hookimpl
+    def update(self, tool):
+        return answer("update", ResourceStatus())
+
+    @hookimpl
+    def delete(self):
+        MADE.unlink(missing_ok=True)
+        return answer("delete", None)
+
+    @hookimpl
+    def integrate(self, status):
+        return answer("integrate", {})
+"""
+NO_JSON = {
+    "create": ("ResourceStatus(outputs={'a': {1}})", "`create` returned outputs.a as set, which is not JSON"),
+    "read": (
+        "ResourceStatus({'a': [float('nan')]})",
+        "`read` returned properties.a[0] as nan, which is not JSON",
+    ),
+    "update": ("ResourceStatus(info={1: 2})", "`update` returned the key 1 in info: keys have to be text"),
+    "delete": ("{'a': {1}}", ""),
+    "integrate": ("{'a': b'1'}", "`integrate` returned outputs.a as bytes, which is not JSON"),
+}
+NO_STATUS = {
+    "create": ("'done'", "returned str, not a ResourceStatus"),
+    "read": ("{'a': 1}", "returned dict, not a ResourceStatus"),
+    "update": ("True", "returned bool, not a ResourceStatus"),
+    "delete": ("'done'", ""),
+    "integrate": ("'done'", "returned str, not a dict of outputs"),
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("answers", [NO_JSON, NO_STATUS])
+def test_a_wrong_answer_of_every_hook(bench: Any, hook: str, answers: dict[str, tuple[str, str]]) -> None:
+    """What `delete` returns is nobody's business: it is done all the same."""
+    body, said = answers[hook]
+    bench.write(EVERY_HOOK, "devstream_plugins.py")
+    bench.write(BOTH % (1, OTHER % "b"))
+    if hook in ("update", "delete"):
+        assert bench("run", "-y").code == 0
+    bench.write(f"tools:\n{OTHER % 'c'}" if hook == "delete" else BOTH % (2, OTHER % "c"))
+    bench.write(f"{hook} {body}", "bad")
+    ended = bench("run", "-y")
+    assert ended.code == (4 if said else 0)
+    told = " ".join(ended.err.split())
+    assert not said or ("mine.a: " in told and hook in told and said in told)
+    assert "noop.c" in bench("show", "state", "-o", "json").data["tools"]
+    (bench.folder / "bad").unlink()
+    assert bench("run", "-y").code == 0
+    assert bench("plan", "--detailed-exitcode").code == 0
 
 
 @pytest.mark.parametrize("output", ["not json", "[1]", '{"a": 1} {"b": 2}', '{"a": NaN}', '{"a": 1'])

@@ -114,11 +114,59 @@ def test_a_state_that_is_a_link_to_itself(recorded: Any) -> None:
     check(recorded, 6, "a circle of symbolic links")
 
 
+DROP = """\
+import ctypes, os, sys
+for capability in (1, 2):  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: what lets root pass by the modes of files
+    if os.geteuid() == 0 and ctypes.CDLL(None, use_errno=True).prctl(24, capability, 0, 0, 0) != 0:
+        sys.exit(77)
+os.execv(sys.executable, [sys.executable, "-m", "devstream", *sys.argv[1:]])
+"""
+
+
+def without_privileges(bench: Any, *argv: str) -> tuple[int, str, str]:
+    """Run a command to which the modes of files apply, whoever runs the tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", DROP, *argv], cwd=bench.folder, env=bench.environ, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode == 77:
+        pytest.skip("root's privileges cannot be dropped here")
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.returncode, done.stdout, " ".join(done.stderr.split())
+
+
 def test_a_state_that_cannot_be_read(recorded: Any) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
     (recorded.folder / "devstream.state").chmod(0)
-    check(recorded, 6, "permission denied")
+    before = contents(recorded)
+    for command in COMMANDS:
+        code, out, err = without_privileges(recorded, *command)
+        assert (code, out) == (6, "")
+        assert "devstream.state" in err
+        assert "permission denied" in err.lower()
+    assert contents(recorded) == before
+
+
+def test_a_folder_without_the_permission_to_write(recorded: Any) -> None:
+    recorded.write(NOOP + "    options: {input: 1}\n")
+    (recorded.folder / "devstream.state.run").unlink(missing_ok=True)
+    before = recorded.contents()
+    recorded.folder.chmod(0o500)
+    code, out, _ = without_privileges(recorded, "plan", "-q")
+    assert (code, out.splitlines()[-1]) == (0, "Plan: 1 to update.")
+    code, out, err = without_privileges(recorded, "run", "-y")
+    assert code == 7
+    assert "devstream.state.run: permission denied" in err
+    assert "name another place with stateFile" in err
+    assert recorded.contents() == before
+
+
+def test_a_configuration_that_may_not_be_read(bench: Any) -> None:
+    bench.write(NOOP)
+    (bench.folder / "devstream.yaml").chmod(0)
+    for command in (("validate",), ("plan",), ("run", "-y")):
+        code, out, err = without_privileges(bench, *command)
+        assert (code, out) == (3, "")
+        assert "devstream.yaml: cannot be read: Permission denied" in err
 
 
 def test_mistakes_in_the_configuration_come_before_a_damaged_state(recorded: Any) -> None:

@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 PUBLIC = [
     "Address", "AppDefaults", "BackendRegistry", "CompletedCommand", "Context", "CredentialsError", "DevstreamError",
     "Diagnostic", "Event", "Head", "KernelLease", "LeaseHolder", "Log", "Mark", "OperationCancelled",
-    "OperationError", "Outputs", "PluginError", "Refusal", "ResourceStatus", "RetryableError", "Secret",
+    "OperationError", "OptionError", "Outputs", "PluginError", "ProbePlace", "Probed", "Refusal", "ResourceStatus", "RetryableError", "Secret",
     "SecretSource", "SecretSourceRegistry", "StateBackend", "StateConflictError", "StateUnreachableError",
-    "SwapRefused", "SwapUnsettled", "Tool", "ToolSchema", "ToolState", "Traits", "hookimpl", "option", "tool",
+    "SwapRefused", "SwapUnsettled", "Tool", "ToolSchema", "ToolState", "Traits", "hookimpl", "nearest", "option", "tool",
 ]  # fmt: skip
 
 

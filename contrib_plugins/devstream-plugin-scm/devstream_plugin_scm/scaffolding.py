@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from devstream.api import OperationError, ResourceStatus, ToolSchema, hookimpl, option
 from devstream_plugin_scm.forge import Mark, open_forge
 from devstream_plugin_scm.repository import DEFAULT_BRANCH, RepoInfo, TargetRepo
-from devstream_plugin_scm.sources import digest_of, read_location
+from devstream_plugin_scm.sources import digest_of, read_location, unknown_builtin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +27,20 @@ __all__ = ["ScaffoldingOptions", "create", "read", "update", "delete", "devstrea
 TEMPLATES = "templates"
 
 
+class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
+    """Where a template is; a built-in one is looked up at once, so that a slip is told before anything runs."""
+
+    def __post_init__(self) -> None:
+        wrong = unknown_builtin(self.url, TEMPLATES)
+        if wrong:
+            raise ValueError(wrong)
+
+
 class ScaffoldingOptions(Struct, kw_only=True, rename="camel"):
     """Options of ``repo-scaffolding``."""
 
     destination_repo: Annotated[TargetRepo, option("The repository to make.")]
-    source_repo: Annotated[RepoInfo, option("The template: its `url` is `builtin:NAME` or a folder.")]
+    source_repo: Annotated[TemplateRepo, option("The template: its `url` is `builtin:NAME` or a folder.")]
     vars: Annotated[dict[str, Any], option("Variables of the template.")] = field(default_factory=dict)
 
 

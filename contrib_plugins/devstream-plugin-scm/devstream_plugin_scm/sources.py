@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ __all__ = [
     "read_location",
     "digest_of",
     "check_path",
+    "unknown_builtin",
     "MAX_FILE",
     "MAX_FILES",
     "MAX_TREE",
@@ -60,11 +62,30 @@ def read_location(location: str, *, folder: Path, shipped: str) -> Tree:
 
 
 def _builtin(name: str, shipped: Path) -> Path:
-    names = sorted(path.name for path in shipped.iterdir() if not path.name.startswith(("_", ".")))
+    names = _names(shipped)
     if name not in names:
         message = f'there is no built-in template "{name}"'
         raise OperationError(message, suggestion=f"there are: {', '.join(names)}")
     return shipped / name
+
+
+def _names(shipped: Path) -> list[str]:
+    return sorted(path.name for path in shipped.iterdir() if not path.name.startswith(("_", ".")))
+
+
+def unknown_builtin(location: str, shipped: str) -> str:
+    """Say what is wrong with ``builtin:NAME`` where there is no such template; else empty.
+
+    Args:
+        shipped: the folder of this package that the names are looked up in.
+    """
+    names = _names(_PACKAGE / shipped)
+    name = location.removeprefix(BUILTIN)
+    if not location.startswith(BUILTIN) or name in names:
+        return ""
+    near = get_close_matches(name, names, n=1)
+    hint = f'did you mean "{BUILTIN}{near[0]}"?' if near else f"there are: {', '.join(names)}"
+    return f'there is no built-in template "{name}" ({hint})'
 
 
 def read_tree(root: Path) -> Tree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from devstream.api import OperationError
 from devstream_plugin_scm import sources
 from devstream_plugin_scm.forge import File
+from devstream_plugin_scm.scaffolding import TemplateRepo
 from devstream_plugin_scm.sources import check_path, digest_of, read_location, read_tree
 
 if TYPE_CHECKING:
@@ -154,3 +156,20 @@ def test_the_digest_tells_names_modes_and_contents_apart(tmp_path: Path) -> None
     assert digest_of(read_tree(folder)) == digest_of(trees[0])
     shutil.copytree(folder, tmp_path / "copy")
     assert digest_of(read_tree(tmp_path / "copy")) == digest_of(trees[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("builtin:python-htp", 'template "python-htp" (did you mean "builtin:python-http"?)'),
+        ("builtin:cobol", 'there is no built-in template "cobol" (there are: python-http)'),
+    ],
+)
+def test_a_slip_in_the_name_of_a_template_is_told_before_anything_runs(url: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        TemplateRepo(url=url)
+
+
+@pytest.mark.parametrize("url", ["", "builtin:python-http", "templates/mine", "https://github.com/o/r.git"])
+def test_a_template_that_may_be_there(url: str) -> None:
+    assert TemplateRepo(url=url).url == url

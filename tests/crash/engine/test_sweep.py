@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +18,14 @@ import pytest
 
 from devstream.testing.project import Project, block
 from devstream.testing.world import Thing, World
+from devstream.testing.world_server import RemoteThing, WorldServer
+from tests.crash.conftest import PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from devstream.state.backend import StateBackend
+    from tests.crash.conftest import Place
 
 DRIVER = Path(__file__).with_name("driver.py")
 SEED = 20240607
@@ -37,32 +44,47 @@ AFTER: list[dict[str, Any]] = [
     block("thing.c2", after=["thing.u1"]),
     block("thing.c3", after=["thing.c2"]),
 ]
+LEAST_POINTS = 50
+SAMPLE = 25
+SMALL_SAMPLE = 6
 EXPECTED = sorted(f"{tool['name']}.{tool['instanceID']}" for tool in AFTER)
 
 
 class Sweep:
     """Runs that die, each in a copy of one prepared folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, place: Place, server: WorldServer | None) -> None:
         self._root = root
+        self._place = place
+        self._server = server
         self._template = root / "template"
         self._numbers = count()
         project = self._project(self._template, fresh=True)
-        project.tools(*BEFORE)
+        place.prepare(project.folder, "template", tools=BEFORE)
+        if server:
+            server.connect(project.folder)
         project.run().assert_success()
-        project.tools(*AFTER)
+        self._prepared = project.session().backend
+        place.prepare(project.folder, "template", tools=AFTER)
 
     def _project(self, place: Path, *, fresh: bool = False) -> Project:
         if fresh:
             project = Project.at(place)
         else:
             project = Project(place / "project", {"HOME": str(place / "home"), "PATH": "/usr/bin:/bin"})
-        project.use(Thing())
+        project.environ.update(self._place.environ)
+        project.use(RemoteThing() if self._server else Thing())
         return project
 
     def copy(self) -> Path:
-        place = self._root / str(next(self._numbers))
+        name = str(next(self._numbers))
+        place = self._root / name
         shutil.copytree(self._template, place)
+        if self._server:
+            self._server.connect(place / "project")
+        if not self._place.is_in_folder:
+            self._place.prepare(place / "project", name, tools=AFTER)
+            copy_state(self._prepared, self._project(place).session().backend)
         return place
 
     def start(self, place: Path, point: int | str, mutant: str = "") -> subprocess.CompletedProcess[str]:
@@ -73,7 +95,8 @@ class Sweep:
             str(point),
             *([mutant] if mutant else []),
         ]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+        environ = {**os.environ, **self._place.environ}
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=environ)
         assert done.returncode in (0, -signal.SIGKILL), done.stderr
         return done
 
@@ -107,9 +130,23 @@ class Sweep:
             yield from pool.map(self.crash_at, points)
 
 
+def copy_state(source: StateBackend, target: StateBackend) -> None:
+    """Copy a state to another place, as it is."""
+    for name in source.list_blobs():
+        target.put_blob(name, source.get_blob(name) or b"")
+    head = source.read_head()
+    assert head is not None
+    target.swap_head(head.data, None)
+
+
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
-    return Sweep(tmp_path_factory.mktemp("sweep"))
+def sweep(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
+    root = tmp_path_factory.mktemp("sweep")
+    with WorldServer(root) if place.over_http else nullcontext() as server:
+        yield Sweep(root, place, server)
+
+
+in_plain_worlds = pytest.mark.parametrize("place", PLACES, indirect=True, scope="module")
 
 
 def check_points(sweep: Sweep, points: Iterable[int]) -> int:
@@ -125,21 +162,24 @@ def check_points(sweep: Sweep, points: Iterable[int]) -> int:
     return crashes
 
 
-def test_a_sample_of_all_points(sweep: Sweep) -> None:
+def test_a_sample_of_all_points(sweep: Sweep, place: Place) -> None:
     total = sweep.count_points()
-    assert total > 150
-    step = 6
+    assert total > LEAST_POINTS
+    is_far = place.over_http or not place.is_in_folder
+    step = total // (SMALL_SAMPLE if is_far else SAMPLE)
     points = range(1 + random.Random(SEED).randrange(step), total, step)
-    assert check_points(sweep, points) > len(points) // 2, (
-        "how many there are varies: swaps take in what has come"
-    )
+    crashes = check_points(sweep, points)
+    print(f"{crashes} crashes at {total} points, every one recovered from")
+    assert crashes > len(points) // 2, "how many there are varies: swaps take in what has come"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_point(sweep: Sweep) -> None:
     total = sweep.count_points()
-    assert check_points(sweep, range(1, total + 15)) > total // 2
+    crashes = check_points(sweep, range(1, total + 15))
+    print(f"{crashes} crashes at {total} points, every one recovered from")
+    assert crashes > total // 2
 
 
 @pytest.mark.slow
@@ -147,18 +187,22 @@ def test_every_point(sweep: Sweep) -> None:
 def test_a_second_crash_while_recovering(sweep: Sweep) -> None:
     total = sweep.count_points()
     pick = random.Random(SEED + 1)
+    crashes = 0
     for _ in range(150):
         first, second = pick.randrange(1, total), pick.randrange(1, total // 2)
-        _, place, _ = sweep.crash_at(first)
-        sweep.start(place, second)
+        _, place, died = sweep.crash_at(first)
+        crashes += died and sweep.start(place, second).returncode != 0
         try:
             sweep.check(place)
         except AssertionError as error:
             error.add_note(f"after crashes at points {first} and {second}, in {place}")
             raise
         shutil.rmtree(place)
+    print(f"{crashes} double crashes, every one recovered from")
+    assert crashes > 75
 
 
+@in_plain_worlds
 @pytest.mark.parametrize(
     ("mutant", "points"),
     [
@@ -167,18 +211,23 @@ def test_a_second_crash_while_recovering(sweep: Sweep) -> None:
         ("in-place", ["half written"]),
     ],
 )
-def test_the_sweep_notices_a_broken_protocol(sweep: Sweep, mutant: str, points: list[str]) -> None:
+def test_the_sweep_notices_a_broken_protocol(
+    sweep: Sweep, place: Place, mutant: str, points: list[str]
+) -> None:
+    if mutant == "in-place" and place.config("")["backend"] != "local":
+        pytest.skip("only the local backend writes a file in place of another")
     noticed = []
     for point in points:
-        place = sweep.copy()
-        assert sweep.start(place, point, mutant).returncode == -signal.SIGKILL
+        folder = sweep.copy()
+        assert sweep.start(folder, point, mutant).returncode == -signal.SIGKILL
         try:
-            sweep.check(place)
+            sweep.check(folder)
         except Exception as error:  # noqa: BLE001 - whatever it is that does not go well
             noticed.append(error)
     assert noticed
 
 
+@in_plain_worlds
 def test_the_sweep_notices_that_nothing_is_settled(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that takes every interrupted operation for one that never happened."""
     from devstream.engine.settle import Settler
@@ -190,6 +239,7 @@ def test_the_sweep_notices_that_nothing_is_settled(sweep: Sweep, monkeypatch: py
         sweep.check(place)
 
 
+@in_plain_worlds
 @pytest.mark.parametrize("point", ["create thing.c0 ended", "update thing.u0 ended", "delete thing.d3 ended"])
 def test_the_protocol_as_it_is_passes_where_mutants_fail(sweep: Sweep, point: str) -> None:
     place = sweep.copy()

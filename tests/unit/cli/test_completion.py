@@ -12,10 +12,19 @@ import pytest
 
 CONFIG = """\
 tools:
-  - {name: noop, instanceID: one}
+  - {name: noop, instanceID: one, tags: [core]}
   - {name: noop, instanceID: two}
 """
 PLUGIN = "open('loaded', 'w').close()\n"
+
+
+APPS = """\
+apps:
+  - name: shop
+    tags: [web]
+    spec: {language: go}
+    repo: {owner: acme, scmType: local}
+"""
 
 
 @pytest.fixture
@@ -56,11 +65,16 @@ LINES = [
     ("devstream plan -o j", ["json"]),
     ("devstream show status --state nowhere ", []),
     ("devstream show status --state devstream.state noop.o", ["noop.one"]),
+    ("devstream run --target ", ["app:shop", "noop.one", "noop.two", "tag:core", "tag:web"]),
+    ("devstream plan --exclude tag:", ["tag:core", "tag:web"]),
+    ("devstream delete --tags w", ["web"]),
+    ("devstream destroy --state devstream.state --target ", ["noop.one", "noop.two", "tag:core"]),
 ]
 
 
 @pytest.mark.parametrize(("line", "expected"), LINES)
 def test_what_is_offered(made: Any, line: str, expected: list[str]) -> None:
+    made.write(CONFIG + APPS)  # not run yet
     assert offered(made, line) == expected
 
 

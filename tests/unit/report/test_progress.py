@@ -44,6 +44,16 @@ class Heard(io.StringIO):
             return self._changed.wait_for(lambda: text in self.getvalue(), timeout=10)
 
 
+class Counted(Heard):
+    """Counts the writes."""
+
+    writes = 0
+
+    def write(self, text: str, /) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
 FAILURE = Diagnostic("the registry said no", "operation-failed")
 
 
@@ -127,6 +137,21 @@ def test_what_takes_long_is_announced_once_and_then_named_again_and_again(make: 
     assert stream.wait_for("still running: noop.a (creating 31.0s), noop.b (reading 31.0s)")
     console.close()
     assert stream.getvalue().count("noop.a: creating\n") == 1
+
+
+def test_lines_that_come_quickly_are_written_together_and_soon(make: Any) -> None:
+    stream, clock = Counted(), Clock()
+    console = Console(make.output(stream), clock=clock)
+    for _ in range(100):
+        console(result(make, Outcome.SUCCEEDED))
+    assert stream.getvalue().startswith("ok noop.a: created in 3.2s\n"), "the first one at once"
+    console.pause()
+    assert stream.getvalue().count("\n") == 100, "before anybody else writes"
+    assert stream.writes < 10
+    clock.now += 1
+    console(result(make, Outcome.SUCCEEDED))
+    assert stream.getvalue().count("\n") == 101
+    console.close()
 
 
 def test_a_second_attempt_is_said_at_once(make: Any) -> None:

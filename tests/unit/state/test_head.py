@@ -96,6 +96,7 @@ def test_truncation_at_every_length_is_refused() -> None:
     for length in range(len(data)):
         with pytest.raises((StateDamagedError, StateForeignError)):
             decode_head(data[:length], "here")
+    print(f"{len(data)} truncations refused")
 
 
 def flip(data: bytes, choose: random.Random) -> bytes:
@@ -110,6 +111,7 @@ def refuse_flips(count: int) -> None:
     for _ in range(count):
         with pytest.raises((StateDamagedError, StateForeignError)):
             decode_head(flip(data, choose), "here")
+    print(f"{count} flipped bits refused")
 
 
 def test_flipped_bits_are_refused() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devstream.errors import LeaseError, OperationError, StateError
+from devstream.errors import LeaseError, OperationError
 from devstream.state.children import operation_lock, wait_for_children
 from devstream.state.holder import this_process
 from devstream.state.lease import take_lease
@@ -65,7 +65,7 @@ class Held:
 
 def test_a_free_lease_is_taken_at_once() -> None:
     backend = MemoryBackend()
-    with take_lease(backend, ME, timeout=0, notice=nobody):
+    with take_lease(backend, ME, location="here", timeout=0, notice=nobody):
         assert backend.lease_holder() == ME
     assert backend.lease_holder() is None
 
@@ -75,10 +75,11 @@ def test_giving_up_in_time(timeout: float) -> None:
     held = Held()
     time = Time()
     told: list[LeaseHolder] = []
-    with pytest.raises(LeaseError, match=r"memory://tests is in use by .*devstream plan") as caught:
+    with pytest.raises(LeaseError, match=r"here is in use by .*devstream plan") as caught:
         take_lease(
             held.backend,
             ME,
+            location="here",
             timeout=timeout,
             notice=told.append,
             monotonic=time.monotonic,
@@ -97,6 +98,7 @@ def test_waiting_tells_once_and_then_takes() -> None:
     with take_lease(
         held.backend,
         ME,
+        location="here",
         timeout=90,
         notice=lambda holder: told.append((time.now, holder)),
         monotonic=time.monotonic,
@@ -111,15 +113,15 @@ def test_waiting_tells_once_and_then_takes() -> None:
 def test_a_reader_that_looks_for_a_moment_is_waited_for() -> None:
     held = Held()
     time = Time(free_at=0.02, free=held.free)
-    take_lease(held.backend, ME, timeout=0, notice=nobody, monotonic=time.monotonic, sleep=time.sleep).close()
-
-
-def test_a_backend_without_a_lease_is_refused() -> None:
-    class Bare:
-        location = "bare://"
-
-    with pytest.raises(StateError, match="has no lease"):
-        take_lease(Bare(), ME, timeout=0, notice=nobody)  # type: ignore[arg-type]
+    take_lease(
+        held.backend,
+        ME,
+        location="here",
+        timeout=0,
+        notice=nobody,
+        monotonic=time.monotonic,
+        sleep=time.sleep,
+    ).close()
 
 
 # -- who we are

@@ -24,6 +24,7 @@ from devstream.state.holder import this_process
 from devstream.state.journal import KEPT, SMALL
 from devstream.state.manager import StateManager
 from devstream.state.reading import decode_head
+from devstream.state.rescue import rescue_path
 from devstream.testing.backends import MemoryBackend, tool_state
 
 if TYPE_CHECKING:
@@ -285,6 +286,22 @@ def test_conflict_keeps_what_was_done_in_a_rescue_file(tmp_path: Path) -> None:
     ]
     assert list(StateManager(backend).read().open_operations) == [Address("noop", "a")]
     assert backend.lease_holder() is None
+
+
+@pytest.mark.parametrize(
+    ("location", "name"),
+    [
+        ("s3://bucket/a/state", "state.rescue-r"),
+        ("s3://bucket/my key;é?region=eu&endpoint=http://x", "my-key-é.rescue-r"),
+        ("k8s://namespace/devstream?context=a/b", "devstream.rescue-r"),
+        ("/no/such/folder/devstream.state", "devstream.state.rescue-r"),
+    ],
+)
+def test_a_rescue_file_is_named_after_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert rescue_path(location, None, "r") == tmp_path / name
 
 
 def test_conflict_with_nothing_lost_writes_no_rescue_file(tmp_path: Path) -> None:

@@ -1,0 +1,176 @@
+"""The Kubernetes state backend: one ConfigMap that is compared and swapped, and immutable ones beside it.
+
+::
+
+    NAMESPACE/CONFIGMAP                 the head, under the key ``head``; other keys are other people's
+    NAMESPACE/CONFIGMAP-BLOB-0, -1 ...  a blob in chunks; number 0 is written last, and says how many there are
+
+A version is the ConfigMap's uid with its resourceVersion: the API server replaces nothing but that very object in that
+very version. Where only somebody else's key, label or annotation was changed, the swap is tried again on top of it.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from devstream.api import Head, StateConflictError, SwapUnsettled, hookimpl
+from devstream.builtin.kubernetes_blobs import Blobs
+from devstream.builtin.kubernetes_calls import Calls, is_moved
+from devstream.builtin.kubernetes_head import head_in, same_head, version_of, with_head
+from devstream.builtin.kubernetes_options import Target, read_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from devstream.api import BackendRegistry
+
+__all__ = ["KubernetesBackend", "devstream_register_backends", "make_kubernetes"]
+
+ConfigMap: TypeAlias = "dict[str, Any]"
+
+_ATTEMPTS = 8
+"""How often a swap is tried again because somebody touched another part of the ConfigMap."""
+
+_MANNER = {"versions": "uid/resourceVersion"}
+
+
+@hookimpl
+def devstream_register_backends(registry: BackendRegistry) -> None:
+    """Add the backend under both names that the original DevStream gave it."""
+    for name in ("k8s", "kubernetes"):
+        registry.add(name, make_kubernetes, plugin="devstream")
+
+
+def make_kubernetes(options: Mapping[str, Any], folder: Path) -> KubernetesBackend:
+    """Make the backend from ``config.state.options``: ``namespace configmap context kubeconfig``.
+
+    Nothing is imported or reached before the first call.
+
+    Raises:
+        OptionError: an option is unknown, or has a value that Kubernetes does not take.
+    """
+    target = read_options(options, folder)
+    return KubernetesBackend(target, Calls(target, os.environ))
+
+
+class KubernetesBackend:
+    """State in ConfigMaps of one namespace.
+
+    Args:
+        target: which ConfigMap.
+        calls: the API server.
+    """
+
+    def __init__(self, target: Target, calls: Calls) -> None:
+        self._target = target
+        self._calls = calls
+        self._blobs = Blobs(target, calls)
+        self._seen: ConfigMap | None = None
+
+    @property
+    def location(self) -> str:
+        """``k8s://namespace/configmap``, with the context where one is named."""
+        return self._target.url
+
+    def read_head(self) -> Head | None:
+        """Read the head: the key ``head``, or without one the state that the original DevStream has left."""
+        found = self._look()
+        head = head_in(found)
+        return None if found is None or head is None else Head(head.data, version_of(found))
+
+    def _look(self) -> ConfigMap | None:
+        self._seen = self._calls.get(self._target.configmap)
+        return self._seen
+
+    def swap_head(self, data: bytes, expected: str | None) -> str:
+        """Replace the head if the ConfigMap still is the expected one in the expected version."""
+        base = self._base(expected)
+        for _ in range(_ATTEMPTS):
+            try:
+                self._seen = stored = self._store(with_head(base, data, self._target), is_new=base is None)
+            except Exception as error:
+                if not is_moved(error):
+                    raise self._calls.refusal(error, "create" if base is None else "update") from error
+                base = self._moved_base(base)
+            else:
+                return version_of(stored)
+        message = f"the ConfigMap {self._target.name} is changed by somebody else all the time"
+        raise SwapUnsettled(message)
+
+    def _base(self, expected: str | None) -> ConfigMap | None:
+        """Find the object that a swap has to replace, mostly the one that was read or written last."""
+        base = self._seen
+        if _head_version(base) != expected:
+            base = self._settled(self._look)
+        if _head_version(base) != expected:
+            raise self._conflict()
+        return base
+
+    def _moved_base(self, base: ConfigMap | None) -> ConfigMap | None:
+        """Take what is there now in place of what was replaced meanwhile, if it holds the same head."""
+        now = self._settled(self._look)
+        if not same_head(base, now):
+            raise self._conflict()
+        return now
+
+    def _settled(self, look: Any) -> ConfigMap | None:
+        """Read in the middle of a swap; nothing is known where that fails."""
+        try:
+            found: ConfigMap | None = look()
+        except Exception as error:
+            message = f"cannot read {self.location} in the middle of a swap"
+            raise SwapUnsettled(message) from error
+        return found
+
+    def _store(self, content: ConfigMap, *, is_new: bool) -> ConfigMap:
+        return self._calls.create(content) if is_new else self._calls.replace(content)
+
+    def _conflict(self) -> StateConflictError:
+        message = f"the state {self.location} is not what was expected: somebody else wrote it"
+        return StateConflictError(message)
+
+    def put_blob(self, name: str, data: bytes) -> None:
+        """Store a blob in chunks; it is there once the first chunk is, which is written last."""
+        self._blobs.put(name, data)
+
+    def get_blob(self, name: str) -> bytes | None:
+        """Read a blob; None where it is missing or not whole."""
+        return self._blobs.get(name)
+
+    def delete_blob(self, name: str) -> None:
+        """Delete a blob, or what an interrupted write has left of one; a missing one is fine."""
+        self._blobs.delete(name)
+
+    def list_blobs(self) -> list[str]:
+        """List the blobs, in order, with those that are not whole; needs the right to list."""
+        return self._blobs.names()
+
+    # -- a store that shows what it can do
+
+    def manners(self) -> Sequence[Mapping[str, Any]]:
+        """Give the one way in which ConfigMaps are swapped."""
+        return (_MANNER,)
+
+    def probe_place(self, manner: Mapping[str, Any]) -> KubernetesPlace:  # noqa: ARG002 - there is only one
+        """Open a ConfigMap of its own beside the state."""
+        beside = self._target._replace(configmap=f"{self._target.configmap}.probe-{uuid.uuid4()}")
+        return KubernetesPlace(beside, self._calls)
+
+    def adopt(self, manner: Mapping[str, Any]) -> None:
+        """Use ConfigMaps as they always are."""
+
+
+class KubernetesPlace(KubernetesBackend):
+    """A ConfigMap to try things at."""
+
+    def remove(self) -> None:
+        """Delete it; a missing one is fine."""
+        self._calls.delete(self._target.configmap)
+
+
+def _head_version(config_map: ConfigMap | None) -> str | None:
+    """Give the version that a swap has to expect; None where there is no head."""
+    return None if config_map is None or head_in(config_map) is None else version_of(config_map)

@@ -1,0 +1,146 @@
+"""Real stores beside moto: Ceph, which wants bare ETags, and s3rver, which ignores preconditions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from devstream.builtin.s3 import S3Backend
+from devstream.builtin.s3_options import place_of
+from devstream.errors import CredentialsError, StateError, StateUnreachableError, SwapRefused
+from devstream.state.holder import this_process
+from devstream.state.manager import StateManager
+from devstream.state.probe import probe
+from devstream.testing.backends import BackendContract
+from devstream.testing.ceph import ceph_cluster, missing_programs
+from devstream.testing.s3 import SettlingBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from devstream.state.backend import StateBackend
+    from devstream.testing.ceph import Ceph
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def ceph() -> Iterator[Ceph]:
+    missing = missing_programs()
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    with tempfile.TemporaryDirectory(prefix="ceph") as folder, ceph_cluster(Path(folder)) as cluster:
+        yield cluster
+
+
+def client_of(endpoint: str, access_key: str, secret_key: str) -> Any:
+    import boto3  # type: ignore[import-untyped]  # it has no types
+
+    return boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def options(ceph: Ceph, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ceph.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ceph.secret_key)
+    name = f"tests-{uuid4().hex}"
+    client_of(*ceph).create_bucket(Bucket=name)
+    return {"bucket": name, "key": "team/devstream.state", "endpoint": ceph.url, "allowHttp": True}
+
+
+class TestCeph(BackendContract):
+    @pytest.fixture(autouse=True)
+    def _place(self, options: dict[str, Any]) -> None:
+        self.place = place_of(options, {})
+
+    def open(self, place: Path) -> StateBackend:
+        own = self.place._replace(key=f"{place.name}/devstream.state")
+        return SettlingBackend(own, manner={"etag": "bare"})
+
+
+def test_ceph_wants_bare_etags_and_the_head_remembers_it(options: dict[str, Any]) -> None:
+    place = place_of(options, {})
+    with StateManager(S3Backend(place)).acquire(
+        this_process("one", "tests"), timeout=0, notice=lambda _: None
+    ) as writer:
+        assert writer.state.serial
+    head = S3Backend(place).read_head()
+    assert head is not None
+    assert b'"etag": "bare"' in head.data
+    with StateManager(S3Backend(place)).acquire(
+        this_process("two", "tests"), timeout=0, notice=lambda _: None
+    ):
+        pass
+
+
+def test_ceph_refuses_wrong_credentials(
+    ceph: Ceph, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    with pytest.raises(CredentialsError, match="SignatureDoesNotMatch"):
+        S3Backend(place_of(options, {})).read_head()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
+    with pytest.raises(SwapRefused, match="InvalidAccessKeyId"):
+        S3Backend(place_of(options, {})).swap_head(b"x", None)
+    assert ceph.access_key
+
+
+def test_ceph_names_a_missing_bucket(options: dict[str, Any]) -> None:
+    place = place_of(options | {"bucket": "nobody-made-it"}, {})
+    with pytest.raises(StateUnreachableError, match='no bucket "nobody-made-it"'):
+        S3Backend(place).read_head()
+    with pytest.raises(SwapRefused, match="no bucket"):
+        S3Backend(place).swap_head(b"x", None)
+
+
+@contextmanager
+def s3rver(folder: Path) -> Iterator[str]:
+    """Run s3rver, installed by npm; skips where that is not possible."""
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        pytest.skip("npm is not installed")
+    install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), "s3rver@3.7.1"]
+    if subprocess.run(install, capture_output=True, timeout=240, check=False).returncode:
+        pytest.skip("s3rver cannot be installed")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    program = folder / "node_modules" / ".bin" / "s3rver"
+    data = folder / "data"
+    data.mkdir()
+    argv = [str(program), "-d", str(data), "-a", "127.0.0.1", "-p", str(port), "--no-vhost-buckets",
+            "--configure-bucket", "tests"]  # fmt: skip
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        for line in process.stdout:  # it says when it listens
+            if b"listening" in line:
+                break
+        yield f"http://127.0.0.1:{port}"
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, 15)
+
+
+def test_a_store_that_ignores_preconditions_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "S3RVER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "S3RVER")
+    with s3rver(tmp_path) as url:
+        options = {"bucket": "tests", "key": "devstream.state", "endpoint": url, "allowHttp": True}
+        backend = S3Backend(place_of(options, {}))
+        with pytest.raises(StateError, match="replaces what is there") as caught:
+            probe(backend)
+        assert caught.value.diagnostic.code == "store-unsafe"
+        assert backend.read_head() is None
+        assert not any("probe" in path.name for path in (tmp_path / "data").rglob("*"))
