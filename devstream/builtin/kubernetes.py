@@ -15,7 +15,7 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from devstream.api import Head, StateConflictError, SwapUnsettled, hookimpl
+from devstream.api import DevstreamError, Head, StateConflictError, SwapUnsettled, hookimpl
 from devstream.builtin.kubernetes_blobs import Blobs
 from devstream.builtin.kubernetes_calls import Calls, is_moved
 from devstream.builtin.kubernetes_head import head_in, same_head, version_of, with_head
@@ -104,26 +104,25 @@ class KubernetesBackend:
         """Find the object that a swap has to replace, mostly the one that was read or written last."""
         base = self._seen
         if _head_version(base) != expected:
-            base = self._settled(self._look)
+            base = self._look_again()
         if _head_version(base) != expected:
             raise self._conflict()
         return base
 
     def _moved_base(self, base: ConfigMap | None) -> ConfigMap | None:
         """Take what is there now in place of what was replaced meanwhile, if it holds the same head."""
-        now = self._settled(self._look)
+        now = self._look_again()
         if not same_head(base, now):
             raise self._conflict()
         return now
 
-    def _settled(self, look: Any) -> ConfigMap | None:
-        """Read in the middle of a swap; nothing is known where that fails."""
+    def _look_again(self) -> ConfigMap | None:
+        """Read in the middle of a swap; where that fails, nothing is known of it."""
         try:
-            found: ConfigMap | None = look()
-        except Exception as error:
+            return self._look()
+        except DevstreamError as error:
             message = f"cannot read {self.location} in the middle of a swap"
             raise SwapUnsettled(message) from error
-        return found
 
     def _store(self, content: ConfigMap, *, is_new: bool) -> ConfigMap:
         return self._calls.create(content) if is_new else self._calls.replace(content)

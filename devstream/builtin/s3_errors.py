@@ -58,9 +58,13 @@ class Trouble(NamedTuple):
 
 
 _STATUS = re.compile(r"status code: (\d{3})")
+_OF_MANY = re.compile(r"Bulk delete request failed .*\(code: (\d{3})\)\s*$")
 _NAME = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _REGION = re.compile(r"<Region>([a-z0-9-]{1,40})</Region>|expecting '([a-z0-9-]{1,40})'")
 _CERTIFICATE = re.compile(r"InvalidCertificate\(\s*([A-Za-z]{1,40})")
+_LOOKED_FOR_CREDENTIALS = re.compile(
+    r"//169\.254\.|/latest/(api/token|meta-data)|Missing (AccessKeyId|SecretAccessKey)"
+)
 _DEBUG = "Debug source"
 
 _BY_NAME = {
@@ -105,10 +109,13 @@ def understand(error: BaseException) -> Trouble:
     text = str(error)
     head, _, debug = text.partition(_DEBUG)
     status = _STATUS.search(head)
-    if "169.254." in head or "Missing AccessKeyId" in head or "Missing SecretAccessKey" in head:
+    if _LOOKED_FOR_CREDENTIALS.search(head):
         return Trouble(Kind.NO_CREDENTIALS)
     if status is not None:
         return _answered(int(status[1]), head)
+    one = _OF_MANY.search(head)
+    if one is not None:
+        return Trouble(Kind.MISSING, 404) if one[1] == "404" else _answered(int(one[1]), "")
     if "redirect" in head:
         return Trouble(Kind.REGION, 301)
     return _unanswered(head, debug)

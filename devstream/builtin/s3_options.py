@@ -95,7 +95,7 @@ class _Reader:
             region=self._region(endpoint, profile),
             endpoint=endpoint,
             profile=profile,
-            path_style=self._flag("pathStyle", default=bool(endpoint)),
+            path_style=self._flag("pathStyle", default=bool(endpoint) or "." in self._bucket()),
             sse=self._sse(),
             allow_http=allow_http,
             given=tuple(self._given(endpoint)),

@@ -7,6 +7,7 @@ from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from devstream.errors import DevstreamError
 from devstream.model import events
 from devstream.model.plan import Action, Outcome
 from devstream.report.reporter import Ticker
@@ -91,11 +92,14 @@ class Console:
         self._spoke = clock()
         self._wrote = -inf
         self._kept: list[str] = []
+        self._failure: DevstreamError | None = None
         self._ticker = Ticker(min(slow, TOGETHER), self._beat)
 
     def __call__(self, event: events.Event) -> None:
         """Print what there is to say about an event."""
         with self._lock:
+            if self._failure is not None:
+                raise self._failure
             self._say(self._lines(event))
 
     def pause(self) -> None:
@@ -167,13 +171,20 @@ class Console:
         return [ended_line(result, self._out.look) + count]
 
     def _beat(self) -> None:
-        """Name what has begun to take long, and after a long silence everything that is still running."""
+        """Write what was kept back; a failure is for whoever reports the next event, not for the ticker's thread."""
         with self._lock:
-            self._write()
-            late = [address for address in self._running if address not in self._told]
-            self._say([line for address in late for line in self._begin(address)])
-            if self._running and self._clock() - self._spoke >= self._heartbeat:
-                self._say([self._still_running()])
+            try:
+                self._tell_of_time()
+            except DevstreamError as error:
+                self._failure = error
+
+    def _tell_of_time(self) -> None:
+        """Name what has begun to take long, and after a long silence everything that is still running."""
+        self._write()
+        late = [address for address in self._running if address not in self._told]
+        self._say([line for address in late for line in self._begin(address)])
+        if self._running and self._clock() - self._spoke >= self._heartbeat:
+            self._say([self._still_running()])
 
     def _still_running(self) -> str:
         now = self._clock()

@@ -82,7 +82,7 @@ def _broken(data: bytes, location: str, reason: str) -> StateError:
     if not any(b'"%s"' % name.encode() in data for name in _OURS):
         start = data[:40].decode("utf-8", "replace")
         message = f"{location} is not a state of devstream: it begins with {start!r}"
-        return StateForeignError(message, suggestion="name another file with `stateFile`")
+        return StateForeignError(message, suggestion="give the state another place in `config.state.options`")
     return StateDamagedError(
         f"the state {location} is damaged: {_place(data, reason)}",
         suggestion=_GO_BACK,
@@ -102,7 +102,7 @@ def _edited(document: Any, location: str, get_blob: Callable[[str], bytes | None
     """JSON that parses: a newer format (which may sign in another way), a hand edit, or not ours."""
     if not isinstance(document, dict) or not all(name in document for name in _OURS):
         message = f"{location} is not a state of devstream, although it is JSON"
-        return StateForeignError(message, suggestion="name another file with `stateFile`")
+        return StateForeignError(message, suggestion="give the state another place in `config.state.options`")
     written = document.get("format")
     if isinstance(written, int) and written > FORMAT:
         message = f"the state {location} was written by a newer version of devstream (format {written})"

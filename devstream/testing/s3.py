@@ -109,8 +109,8 @@ class Bucket(NamedTuple):
         """A client of boto3, past the proxy, to look behind the scenes."""
         return _boto3(self.server)
 
-    def keys(self) -> list[str]:
-        """List what is in it."""
+    def objects(self) -> list[str]:
+        """List the keys of what is in it."""
         return [entry["Key"] for entry in self.client.list_objects_v2(Bucket=self.name).get("Contents", [])]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import base64
+import hmac
+import http.client
 import shutil
 import socket
 import subprocess
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -105,42 +109,106 @@ def test_ceph_names_a_missing_bucket(options: dict[str, Any]) -> None:
         S3Backend(place).swap_head(b"x", None)
 
 
-@contextmanager
-def s3rver(folder: Path) -> Iterator[str]:
-    """Run s3rver, installed by npm; skips where that is not possible."""
+def installed(package: str, folder: Path) -> Path:
+    """Install a package of npm, and give the folder of its programs; skips where that is not possible."""
     if shutil.which("npm") is None or shutil.which("node") is None:
         pytest.skip("npm is not installed")
-    install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), "s3rver@3.7.1"]
-    if subprocess.run(install, capture_output=True, timeout=240, check=False).returncode:
-        pytest.skip("s3rver cannot be installed")
+    argv = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), package]
+    if subprocess.run(argv, capture_output=True, timeout=240, check=False).returncode:
+        pytest.skip(f"{package} cannot be installed")
+    return folder / "node_modules" / ".bin"
+
+
+@contextmanager
+def serving(*argv: str, folder: Path) -> Iterator[str]:
+    """Run a server of npm's on a free port, in an empty folder; the value is its URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    program = folder / "node_modules" / ".bin" / "s3rver"
-    data = folder / "data"
-    data.mkdir()
-    argv = [str(program), "-d", str(data), "-a", "127.0.0.1", "-p", str(port), "--no-vhost-buckets",
-            "--configure-bucket", "tests"]  # fmt: skip
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        port = str(listener.getsockname()[1])
+    folder.mkdir()
+    words = [word.format(port=port, folder=folder) for word in argv]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         for line in process.stdout:  # it says when it listens
-            if b"listening" in line:
+            if b"listening" in line.lower():
                 break
         yield f"http://127.0.0.1:{port}"
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, 15)
+        process.terminate()
+        process.stdout.read()
+
+
+@pytest.fixture
+def s3rver(tmp_path: Path) -> Iterator[str]:
+    program = installed("s3rver@3.7.1", tmp_path) / "s3rver"
+    argv = [str(program), "-d", "{folder}", "-a", "127.0.0.1", "-p", "{port}", "--no-vhost-buckets",
+            "--configure-bucket", "tests"]  # fmt: skip
+    with serving(*argv, folder=tmp_path / "data") as url:
+        yield url
 
 
 def test_a_store_that_ignores_preconditions_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3rver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "S3RVER")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "S3RVER")
-    with s3rver(tmp_path) as url:
-        options = {"bucket": "tests", "key": "devstream.state", "endpoint": url, "allowHttp": True}
-        backend = S3Backend(place_of(options, {}))
-        with pytest.raises(StateError, match="replaces what is there") as caught:
-            probe(backend)
-        assert caught.value.diagnostic.code == "store-unsafe"
-        assert backend.read_head() is None
-        assert not any("probe" in path.name for path in (tmp_path / "data").rglob("*"))
+    options = {"bucket": "tests", "key": "devstream.state", "endpoint": s3rver, "allowHttp": True}
+    backend = S3Backend(place_of(options, {}))
+    with pytest.raises(StateError, match="replaces what is there") as caught:
+        probe(backend)
+    assert caught.value.diagnostic.code == "store-unsafe"
+    assert backend.read_head() is None
+    assert not any("probe" in path.name for path in (tmp_path / "data").rglob("*"))
+
+
+ACCOUNT = "devstoreaccount1"
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""The published account of the emulator."""
+
+
+def make_container(endpoint: str, name: str) -> None:
+    now = formatdate(usegmt=True)
+    signed = f"PUT\n{chr(10) * 11}x-ms-date:{now}\nx-ms-version:2021-08-06\n/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container"
+    signature = hmac.new(base64.b64decode(ACCOUNT_KEY), signed.encode(), "sha256").digest()
+    headers = {
+        "x-ms-date": now,
+        "x-ms-version": "2021-08-06",
+        "authorization": f"SharedKey {ACCOUNT}:{base64.b64encode(signature).decode()}",
+        "content-length": "0",
+    }
+    host = urlsplit(endpoint)
+    connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=10)
+    connection.request("PUT", f"{host.path}/{name}?restype=container", headers=headers)
+    assert connection.getresponse().status == 201
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The emulator of Azure Blob Storage; the value is the URL of its account."""
+    folder = tmp_path_factory.mktemp("azurite")
+    program = installed("azurite@3", folder) / "azurite-blob"
+    argv = [str(program), "--location", "{folder}", "--blobHost", "127.0.0.1", "--blobPort", "{port}",
+            "--skipApiVersionCheck"]  # fmt: skip
+    with serving(*argv, folder=folder / "data") as url:
+        make_container(f"{url}/{ACCOUNT}", "tests")
+        yield f"{url}/{ACCOUNT}"
+
+
+class TestAzure(BackendContract):
+    @pytest.fixture(autouse=True)
+    def _place(self, azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT)
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", ACCOUNT_KEY)
+        options = {"url": f"az://tests/{uuid4().hex}", "endpoint": azurite, "allowHttp": True}
+        self.place = place_of(options, {})
+
+    def open(self, place: Path) -> StateBackend:
+        return S3Backend(self.place._replace(key=f"{self.place.key}/{place.name}"))
+
+    def test_the_probe_likes_it(self) -> None:
+        assert probe(S3Backend(self.place)) == {"etag": "quoted"}
+
+    def test_a_missing_container_is_named(self) -> None:
+        backend = S3Backend(self.place._replace(bucket="nobody-made-it"))
+        with pytest.raises(StateUnreachableError, match='no bucket "nobody-made-it"'):
+            backend.read_head()

@@ -236,6 +236,7 @@ class Machine:
             return "excluded"
         if ran.plan is not None:
             self._check_isolation(ran.plan, before.tools, made)
+            self._check_exclusion(step, ran.plan, asked["selectors"])
             self._check_outcomes(ran)
             self._check_order(step, ran.plan, before.tools)
         assert set(self.memory.made) == {str(address) for address in self.project.state().tools}
@@ -305,6 +306,14 @@ class Machine:
         if plan.selection is not None:
             chosen, added = plan.selection.chosen, (*plan.selection.upstream, *plan.selection.standing)
             assert about <= {*chosen, *added}
+
+    def _check_exclusion(self, step: Step, plan: Plan, selectors: Selectors | None) -> None:
+        """The plan is not about what is excluded, nor about what is downstream of it."""
+        out = set(selectors.exclude) if selectors else set()
+        for node, (others, references) in step.edges.items():
+            if step.removal is None and {self.name(other) for other in others | references} & out:
+                out.add(self.name(node))
+        assert out.isdisjoint(str(change.address) for change in plan.changes)
 
     def _failed_replacing(self, plan: Plan, lost: set[Address]) -> bool:
         """Tell whether things are gone only because they could not be made anew."""

@@ -5,14 +5,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devstream.testing.project import project
-from tests.crash.conftest import WITH_WORLDS
+from tests.crash.conftest import PLACES, REMOTE, WORLDS, open_place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.crash.conftest import Place
 
 __all__ = ["project"]
 
 
-@pytest.fixture(scope="module", params=WITH_WORLDS)
-def place(request: pytest.FixtureRequest) -> Place:
-    return WITH_WORLDS[request.param](request)
+@pytest.fixture(
+    scope="module",
+    params=[*PLACES, *(pytest.param(name, marks=pytest.mark.slow) for name in (*WORLDS, *REMOTE))],
+)
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    with open_place(request) as made:
+        yield made

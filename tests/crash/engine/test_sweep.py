@@ -19,7 +19,7 @@ import pytest
 from devstream.testing.project import Project, block
 from devstream.testing.world import Thing, World
 from devstream.testing.world_server import RemoteThing, WorldServer
-from tests.crash.conftest import PLACES
+from tests.crash.conftest import ALL_PLACES, PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,8 +45,8 @@ AFTER: list[dict[str, Any]] = [
     block("thing.c3", after=["thing.c2"]),
 ]
 LEAST_POINTS = 50
-SAMPLE = 25
-SMALL_SAMPLE = 6
+SAMPLE = 20
+SMALL_SAMPLE = 4
 EXPECTED = sorted(f"{tool['name']}.{tool['instanceID']}" for tool in AFTER)
 
 
@@ -162,11 +162,11 @@ def check_points(sweep: Sweep, points: Iterable[int]) -> int:
     return crashes
 
 
+@pytest.mark.parametrize("place", ALL_PLACES, indirect=True, scope="module")
 def test_a_sample_of_all_points(sweep: Sweep, place: Place) -> None:
     total = sweep.count_points()
     assert total > LEAST_POINTS
-    is_far = place.over_http or not place.is_in_folder
-    step = total // (SMALL_SAMPLE if is_far else SAMPLE)
+    step = total // (SAMPLE if place.is_quick else SMALL_SAMPLE)
     points = range(1 + random.Random(SEED).randrange(step), total, step)
     crashes = check_points(sweep, points)
     print(f"{crashes} crashes at {total} points, every one recovered from")

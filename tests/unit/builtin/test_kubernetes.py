@@ -335,6 +335,18 @@ def test_a_head_that_vanishes_is_a_conflict(cluster: KubernetesStandIn, backend:
     assert backend.read_head() is None
 
 
+def test_another_object_in_the_same_version_is_not_replaced(
+    cluster: KubernetesStandIn, backend: KubernetesBackend
+) -> None:
+    """A cluster that was restored from a backup counts its versions again."""
+    version = backend.swap_head(b"one", None)
+    found = cluster.store.read(HEAD)
+    cluster.store._objects[HEAD] = {**found, "metadata": {**found["metadata"], "uid": "another"}}
+    with pytest.raises(StateConflictError):
+        backend.swap_head(b"two", version)
+    assert cluster.store.read(HEAD)["data"] == {"head": "one"}
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     heads=st.lists(

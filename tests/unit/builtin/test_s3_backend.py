@@ -167,7 +167,7 @@ def test_odd_keys_are_kept_as_they_are(s3: Bucket, key: str) -> None:
     backend = quick(s3, key=key)
     backend.swap_head(b"x", None)
     backend.put_blob("segment-1", b"y")
-    assert s3.keys() == sorted([key, f"{key}.d/segment-1"])
+    assert s3.objects() == sorted([key, f"{key}.d/segment-1"])
     assert backend.list_blobs() == ["segment-1"]
 
 
@@ -188,7 +188,11 @@ def test_a_versioned_bucket(s3: Bucket) -> None:
     ("content", "kind", "words"),
     [
         (b"", StateDamagedError, "is empty (0 bytes)"),
-        (b"argocd_default:\n  name: argocd\n  instanceID: default\n", StateForeignError, "written by the original DevStream"),
+        (
+            b"argocd_default:\n  name: argocd\n  instanceID: default\n",
+            StateForeignError,
+            "written by the original DevStream",
+        ),
         (b"\x89PNG\r\n\x1a\n", StateForeignError, "is not a state of devstream"),
         (b'{"terraform_version": "1.9"}', StateForeignError, "although it is JSON"),
     ],
@@ -213,7 +217,7 @@ def test_nothing_listens(s3: Bucket) -> None:
     host = place_of({"bucket": "b", "key": "k", "endpoint": "https://no.such.host.invalid"}, {})
     with pytest.raises(StateUnreachableError, match="there is no such host"):
         S3Backend(host, sleep=lambda _: None).read_head()
-    assert s3.keys() == []
+    assert s3.objects() == []
 
 
 def tls_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
@@ -242,7 +246,7 @@ def test_certificates_are_verified(
         monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing.pem"))
         with pytest.raises(StateUnreachableError, match="AWS_CA_BUNDLE names"):
             quick(bucket).read_head()
-    assert s3.keys() == []
+    assert s3.objects() == []
 
 
 def test_what_a_store_sends_back_is_not_printed(s3: Bucket) -> None:

@@ -56,7 +56,7 @@ LINES = [
     ("devstream ver", ["verify", "version"]),
     ("dtm des", ["destroy"]),
     ("devstream show sta", ["state", "status"]),
-    ("devstream destroy --st", ["--state"]),
+    ("devstream destroy --st", ["--state", "--state-key-file"]),
     ("devstream show status ", ["noop.one", "noop.two"]),
     ("devstream show state noop.t", ["noop.two"]),
     ("devstream show outputs noop.o", ["noop.one"]),

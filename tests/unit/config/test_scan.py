@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devstream.config import scan as scan_module
-from devstream.config.scan import LONGEST, NOT_OURS, Refused, Scan, TooManyTemplates, scan
+from devstream.config.scan import LONGEST, NOT_OURS, Loose, Refused, Scan, TooManyTemplates, scan
 from devstream.config.tokens import MOST_TOKENS, Tokens, TooManyPrivateCharacters
 from devstream.config.tree import Env, Expression, Name, Ref
 
@@ -243,10 +243,7 @@ def test_lists_that_are_meant_are_not(text: str) -> None:
 
 def test_what_looks_like_a_reference_is_remembered() -> None:
     result = scan("a ${{ tool.x }} ${{ github.sha }} ${{ fn(x) }} ${{ }} ${{ tool.y\n}}")
-    assert [(loose.word, loose.text, loose.offset) for loose in result.loose] == [
-        ("tool", "${{ tool.x }}", 2),
-        ("fn", "${{ fn(x) }}", 34),
-    ]
+    assert result.loose == [Loose("tool", "${{ tool.x }}", 2), Loose("fn", "${{ fn(x) }}", 34)]
 
 
 # R14: placeholders

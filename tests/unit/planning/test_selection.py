@@ -548,14 +548,14 @@ def test_a_removal_takes_nobody_the_ground(
 
 
 def test_many_tools_are_selected_quickly(tool_at: ToolAt) -> None:
-    chosen = random.Random(1).sample(range(20_000), 200)
-    config = {f"noop.n{number}": [f"noop.n{number // 2}"] if number else [] for number in range(20_000)}
+    chosen = random.Random(1).sample(range(5_000), 200)
+    config = {f"noop.n{number}": [f"noop.n{number // 2}"] if number else [] for number in range(5_000)}
     tools, graph = [tool_at(name) for name in config], graph_of(config)
-    began = time.perf_counter()
+    began = time.process_time()
     scope_of_run(
         Selectors(target=tuple(f"noop.n{number}" for number in chosen), keywords=("noop and not x",)),
         tools=tools,
         graph=graph,
         state=state_of(config),
     )
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 1.5

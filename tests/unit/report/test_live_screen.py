@@ -182,6 +182,7 @@ def test_a_resized_terminal_shows_one_view(make: Any, live_on: Any, columns: int
     live._draw()
     rows = screen.visible()  # what a smaller terminal has pushed out of sight stays there
     assert sum("noop.hangs: creating" in row for row in rows) == 1
+    assert sum(row.startswith("! noop.t0: ") for row in rows) == 1
     assert sum(row.startswith("  15/30") for row in rows) == 1
     assert all(display_width(row) < columns for row in screen.visible()[-8:])
 

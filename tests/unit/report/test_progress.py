@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 import io
+import os
 import threading
 from typing import Any
 
 import pytest
 
-from devstream.errors import Diagnostic, Severity
+from devstream.errors import Diagnostic, Severity, UsageError
 from devstream.model import events
 from devstream.model.plan import Action, Outcome, Plan, Result, RunReport
 from devstream.model.redact import Redactor
@@ -151,6 +153,25 @@ def test_lines_that_come_quickly_are_written_together_and_soon(make: Any) -> Non
     clock.now += 1
     console(result(make, Outcome.SUCCEEDED))
     assert stream.getvalue().count("\n") == 101
+    console.close()
+
+
+class Full(Heard):
+    """A disk that has no room after the first write."""
+
+    def write(self, text: str, /) -> int:
+        if self.getvalue():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(text)
+
+
+def test_what_cannot_be_written_later_fails_with_the_next_event(make: Any) -> None:
+    console = Console(make.output(Full()), clock=Clock())
+    console(result(make, Outcome.SUCCEEDED))
+    console(result(make, Outcome.SUCCEEDED))
+    console._beat()
+    with pytest.raises(UsageError, match="No space left"):
+        console(result(make, Outcome.SUCCEEDED))
     console.close()
 
 

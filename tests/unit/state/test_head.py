@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MEMBERS = [
     *("format", "lineage", "serial", "write_id", "recent", "hmac_key", "snapshot", "segments", "records"),
-    *("lease", "history", "garbage", "store", "moved_to", "sum"),
+    *("lease", "history", "garbage", "store", "moved_to", "moved_as", "sum"),
 ]
 
 
@@ -220,10 +220,14 @@ def test_hand_edit_is_shown_beside_the_kept_snapshot() -> None:
 
 def test_state_that_moved_says_where_to() -> None:
     _, data = written()
-    moved = data.replace(b'"moved_to": null', b'"moved_to": "s3://bucket/key"')
-    body = json.dumps({k: v for k, v in json.loads(moved).items() if k != "sum"}).encode()
+    head = {k: v for k, v in json.loads(data).items() if k != "sum"} | {"moved_to": "s3://bucket/key"}
+    gone = seal(json.dumps(head | {"moved_as": "0123456789abcdef"}).encode())
     with pytest.raises(StateError, match=r"moved to s3://bucket/key.*--state s3://bucket/key"):
-        decode_head(seal(body), "here")
+        decode_head(gone, "here")
+    assert decode_head(gone, "here", accept_moved=True).moved_to == "s3://bucket/key"
+    finish = "devstream state migrate-backend here --state s3://bucket/key"
+    with pytest.raises(StateError, match=rf"not become the state.*{finish}"):
+        decode_head(seal(json.dumps(head).encode()), "here")
 
 
 def test_seal() -> None:

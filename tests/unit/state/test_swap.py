@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from devstream.errors import (
@@ -16,7 +17,7 @@ from devstream.errors import (
     SwapUnsettled,
 )
 from devstream.model.state import Put, PutReason
-from devstream.state.head import encode_head, first_head, new_id
+from devstream.state.head import RECENT, encode_head, first_head, new_id
 from devstream.state.holder import this_process
 from devstream.state.manager import StateManager
 from devstream.state.reading import decode_head
@@ -225,7 +226,7 @@ def test_a_read_back_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_credentials_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene("nothing")
+    scene = Scene("credentials")
 
     def read_head() -> Head | None:
         raise CredentialsError("expired")
@@ -233,6 +234,48 @@ def test_credentials_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scene.backend, "read_head", read_head)
     with pytest.raises(CredentialsError):
         swap(scene)
+    assert scene.time.now == 0
+
+
+def test_credentials_that_end_while_a_swap_is_open_are_told_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first request may still land: nothing is said to have failed before that is over."""
+    scene = Scene("late", *["credentials"] * 100)
+    read, answers = scene.backend.read_head, [CredentialsError("expired")] * 3
+
+    def read_head() -> Head | None:
+        if answers:
+            raise answers.pop()
+        return read()
+
+    monkeypatch.setattr(scene.backend, "read_head", read_head)
+    assert swap(scene) == (False, scene.head.version)
+    assert scene.time.now > 2.5
+
+    scene = Scene("nothing", *["credentials"] * 100)
+    with pytest.raises(SwapRefused) as caught:
+        swap(scene)
+    assert caught.value.exit_code == 7
+    assert scene.time.now > 30
+
+
+@pytest.mark.parametrize(("others", "code"), [(RECENT, "state-conflict"), (RECENT + 1, "swap-unsettled")])
+def test_a_head_remembers_only_so_many_writers(others: int, code: str) -> None:
+    scene = Scene("lost")
+    ids = [new_id() for _ in range(others)]
+
+    def many_write() -> None:
+        for number in range(1, others + 1):
+            head = msgspec.structs.replace(
+                scene.old, write_id=ids[number - 1], serial=scene.old.serial + 1 + number, recent=()
+            )
+            MemoryBackend.swap_head(scene.backend, encode_head(head), scene.head.version)
+
+    scene.backend.between = many_write
+    with pytest.raises(StateConflictError) as caught:
+        swap(scene)
+    assert caught.value.diagnostic.code == code
 
 
 def test_a_run_under_faults_loses_nothing_and_invents_nothing() -> None:
