@@ -6,14 +6,15 @@
     NAMESPACE/CONFIGMAP-BLOB-0, -1 ...  a blob in chunks; number 0 is written last, and says how many there are
 
 A version is the ConfigMap's uid with its resourceVersion: the API server replaces nothing but that very object in that
-very version. Where only somebody else's key, label or annotation was changed, the swap is tried again on top of it.
+very version. Where only somebody else's key, label or annotation was changed, the head keeps its version for whoever
+has seen it, and the swap is tried again on top of that change.
 """
 
 from __future__ import annotations
 
 import os
 import uuid
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from devstream.api import DevstreamError, Head, StateConflictError, SwapUnsettled, hookimpl
 from devstream.builtin.kubernetes_blobs import Blobs
@@ -56,6 +57,13 @@ def make_kubernetes(options: Mapping[str, Any], folder: Path) -> KubernetesBacke
     return KubernetesBackend(target, Calls(target, os.environ))
 
 
+class _Seen(NamedTuple):
+    """The ConfigMap as it was read or written last, and the version of the head in it; None where there is none."""
+
+    content: ConfigMap | None
+    version: str | None
+
+
 class KubernetesBackend:
     """State in ConfigMaps of one namespace.
 
@@ -68,7 +76,7 @@ class KubernetesBackend:
         self._target = target
         self._calls = calls
         self._blobs = Blobs(target, calls)
-        self._seen: ConfigMap | None = None
+        self._seen = _Seen(None, None)
 
     @property
     def location(self) -> str:
@@ -77,46 +85,40 @@ class KubernetesBackend:
 
     def read_head(self) -> Head | None:
         """Read the head: the key ``head``, or without one the state that the original DevStream has left."""
-        found = self._look()
-        head = head_in(found)
-        return None if found is None or head is None else Head(head.data, version_of(found))
+        seen = self._look()
+        head = head_in(seen.content)
+        return None if head is None or seen.version is None else Head(head.data, seen.version)
 
-    def _look(self) -> ConfigMap | None:
-        self._seen = self._calls.get(self._target.configmap)
-        return self._seen
+    def _look(self) -> _Seen:
+        """Read the ConfigMap. A head keeps its version while only other parts of the ConfigMap change."""
+        now, before = self._calls.get(self._target.configmap), self._seen
+        version = before.version if same_head(before.content, now) else _version(now)
+        self._seen = seen = _Seen(now, version)
+        return seen
 
     def swap_head(self, data: bytes, expected: str | None) -> str:
-        """Replace the head if the ConfigMap still is the expected one in the expected version."""
-        base = self._base(expected)
+        """Replace the head if it is still the expected one: the same object, with the same head in it."""
+        seen = self._seen
         for _ in range(_ATTEMPTS):
+            if seen.version != expected:
+                seen = self._look_again()
+            if seen.version != expected:
+                message = f"the state {self.location} is not what was expected: somebody else wrote it"
+                raise StateConflictError(message)
+            base = seen.content
             try:
-                self._seen = stored = self._store(with_head(base, data, self._target), is_new=base is None)
+                stored = self._store(with_head(base, data, self._target), is_new=base is None)
             except Exception as error:
                 if not is_moved(error):
                     raise self._calls.refusal(error, "create" if base is None else "update") from error
-                base = self._moved_base(base)
+                seen = self._look_again()
             else:
+                self._seen = _Seen(stored, version_of(stored))
                 return version_of(stored)
         message = f"the ConfigMap {self._target.name} is changed by somebody else all the time"
         raise SwapUnsettled(message)
 
-    def _base(self, expected: str | None) -> ConfigMap | None:
-        """Find the object that a swap has to replace, mostly the one that was read or written last."""
-        base = self._seen
-        if _head_version(base) != expected:
-            base = self._look_again()
-        if _head_version(base) != expected:
-            raise self._conflict()
-        return base
-
-    def _moved_base(self, base: ConfigMap | None) -> ConfigMap | None:
-        """Take what is there now in place of what was replaced meanwhile, if it holds the same head."""
-        now = self._look_again()
-        if not same_head(base, now):
-            raise self._conflict()
-        return now
-
-    def _look_again(self) -> ConfigMap | None:
+    def _look_again(self) -> _Seen:
         """Read in the middle of a swap; where that fails, nothing is known of it."""
         try:
             return self._look()
@@ -126,10 +128,6 @@ class KubernetesBackend:
 
     def _store(self, content: ConfigMap, *, is_new: bool) -> ConfigMap:
         return self._calls.create(content) if is_new else self._calls.replace(content)
-
-    def _conflict(self) -> StateConflictError:
-        message = f"the state {self.location} is not what was expected: somebody else wrote it"
-        return StateConflictError(message)
 
     def put_blob(self, name: str, data: bytes) -> None:
         """Store a blob in chunks; it is there once the first chunk is, which is written last."""
@@ -170,6 +168,6 @@ class KubernetesPlace(KubernetesBackend):
         self._calls.delete(self._target.configmap)
 
 
-def _head_version(config_map: ConfigMap | None) -> str | None:
-    """Give the version that a swap has to expect; None where there is no head."""
-    return None if config_map is None or head_in(config_map) is None else version_of(config_map)
+def _version(content: ConfigMap | None) -> str | None:
+    """Give the version of a ConfigMap as a head; None where there is no head in it."""
+    return None if content is None or head_in(content) is None else version_of(content)

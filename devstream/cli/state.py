@@ -25,9 +25,7 @@ ENTRIES = {
     "push": Entry("devstream.cli.state_edit:push", "Record a state that was pulled, or a rescue file."),
     "gc": Entry("devstream.cli.state_edit:gc", "Remove parts that nothing needs."),
     "import-dtm": Entry("devstream.cli.state_edit:import_dtm", "Take over the original DevStream's state."),
-    "rbac": Entry(
-        "devstream.cli.state_rbac:rbac", "Print the rights that a state in Kubernetes needs."
-    ),
+    "rbac": Entry("devstream.cli.state_rbac:rbac", "Print the rights that a state in Kubernetes needs."),
     "probe": Entry("devstream.cli.state_store:probe", "Try out what stores the state."),
     "rotate-key": Entry(
         "devstream.cli.state_store:rotate_key", "Encrypt everything anew with the first key."

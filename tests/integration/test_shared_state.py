@@ -147,6 +147,7 @@ def test_a_killed_run_is_taken_over_at_once(running: Running) -> None:
     bench = running.bench
     running.process.kill()
     running.process.wait()
+    assert "its process has ended" in flat(bench("state", "unlock", "--dry-run").out)
     running.go_on()
     following = bench("run", "-y", "--lock-timeout", "0")
     assert following.code == 0, following

@@ -28,7 +28,6 @@ DOORS: dict[str, tuple[str, ...]] = {
     "yaml": ("devstream/config/", "devstream/state/dtm.py", "contrib_plugins/"),
     "jinja2": ("devstream/config/", "devstream/builtin/file.py", "contrib_plugins/"),
     "tabulate": ("devstream/report/tables.py",),
-    "rich": ("devstream/report/live.py",),
     "httpx": (
         "devstream/engine/context.py",
         "devstream/engine/transport.py",

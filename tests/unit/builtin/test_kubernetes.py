@@ -34,6 +34,9 @@ from devstream.errors import (
 )
 from devstream.plugins.manager import PluginManager
 from devstream.plugins.registries import BackendRegistry
+from devstream.record import replace
+from devstream.state.head import encode_head, first_head
+from devstream.state.swap import Swapper
 from devstream.testing.kubernetes import Fault, KubernetesStandIn
 from devstream.testing.kubernetes_rules import raw_size
 from devstream.testing.kubernetes_store import Place
@@ -311,6 +314,31 @@ def test_annotations_that_move_all_the_time_end_in_not_settled(
     cluster.fault = meddle
     with pytest.raises(SwapUnsettled, match="changed by somebody else all the time"):
         backend.swap_head(b"two", version)
+
+
+def test_a_touch_while_an_answer_is_lost_is_settled(
+    cluster: KubernetesStandIn, backend: KubernetesBackend
+) -> None:
+    """A late swap may land after all: nobody may be told that it failed because a label has changed meanwhile."""
+    first = first_head("2026-01-01T00:00:00Z")
+    version = backend.swap_head(encode_head(first), None)
+    second = replace(first, serial=2, write_id="second")
+    faults = [Fault.LATE, Fault.DROP_BEFORE]
+
+    def meddle(request: Request) -> Fault | None:
+        if request.method != "PUT" or not faults:
+            return None
+        touch(cluster, x=str(len(faults)))
+        return faults.pop()
+
+    cluster.fault = meddle
+    swapped = Swapper(backend).swap(encode_head(second), "second", version)
+    cluster.deliver()
+    assert not faults
+    assert not swapped.overtaken
+    head = backend.read_head()
+    assert head is not None
+    assert (head.data, head.version) == (encode_head(second), swapped.version)
 
 
 def test_a_swap_between_two_touches_is_a_conflict(

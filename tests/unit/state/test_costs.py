@@ -14,14 +14,18 @@ from devstream.model.state import Begin, End
 from devstream.state.holder import this_process
 from devstream.state.manager import StateManager
 from devstream.testing.backends import tool_state
+from devstream.testing.crash import BackendAround
+from devstream.testing.shared_folder import SharedFolderBackend
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from devstream.state.backend import StateBackend
     from devstream.state.session import StateWriter
 
 
-class Counting(LocalBackend):
+class Counting(BackendAround):
     """Counts swaps."""
 
     swaps = 0
@@ -29,6 +33,12 @@ class Counting(LocalBackend):
     def swap_head(self, data: bytes, expected: str | None) -> str:
         self.swaps += 1
         return super().swap_head(data, expected)
+
+
+BACKENDS: dict[str, Callable[[Path], StateBackend]] = {
+    "local": lambda folder: LocalBackend(folder / "devstream.state"),
+    "shared folder": SharedFolderBackend,
+}
 
 
 def begin(number: int) -> Begin:
@@ -70,13 +80,15 @@ def carry_out(writer: StateWriter, count: int, window: int, workers: int) -> Non
     [(40, 10, 130), (256, 64, 30)],
     ids=["parallelism 10", "parallelism 64"],
 )
+@pytest.mark.parametrize("kind", BACKENDS)
 def test_a_thousand_operations_take_few_swaps(
-    tmp_path: Path, window: int, workers: int, at_most: int
+    *, tmp_path: Path, kind: str, window: int, workers: int, at_most: int
 ) -> None:
-    backend = Counting(tmp_path / "devstream.state")
+    backend = Counting(BACKENDS[kind](tmp_path))
     manager = StateManager(backend)
     with manager.acquire(this_process("run", "tests"), timeout=0, notice=lambda _: None) as writer:
         carry_out(writer, 1000, window, workers)
     state = manager.read()
     assert (len(state.tools), len(state.open_operations)) == (1000, 0)
+    print(f"1,000 operations in {backend.swaps} swaps")
     assert backend.swaps <= at_most
