@@ -97,13 +97,13 @@ def _passphrase(block: Block) -> Secret | None:
     source, colon, key = text.partition(":")
     if colon and source in _SOURCES and key:
         return Secret((SecretRef(source, key),))
-    block.problems.warn(
+    block.problems.error(
         "the passphrase of the state is written in the configuration, where whoever reads that can read it",
         "passphrase-in-clear",
         block.place("passphrase"),
         suggestion="write passphrase: env:NAME",
     )
-    return Secret.plain(text)
+    return None
 
 
 def _unknown(value: Unknown) -> Secret | None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from devstream.engine.invocation import PASSPHRASE_VARIABLE
 from devstream.errors import UsageError
 from devstream.planning.saved import EncryptionDocument, encryption_of
 from devstream.state.encryption import Kind, open_sealed, read_envelope
+from devstream.state.keys import key_needed
 from devstream.state.sealed_backend import SealedBackend
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class _Clear(msgspec.Struct, frozen=True):
     """The members of an encrypted plan that say how to open it."""
 
     folder: str
-    encryption_of_state: EncryptionDocument
+    encryption_of_state: EncryptionDocument | None
 
 
 def sealed_plan(data: bytes, backend: StateBackend) -> bytes:
@@ -62,7 +64,8 @@ def opened_plan(
     except msgspec.DecodeError as error:
         raise _damaged(what, str(error)) from None
     encryption = encryption_of(clear.encryption_of_state)
-    assert encryption is not None
+    if encryption is None and not environ.get(PASSPHRASE_VARIABLE):
+        raise key_needed(envelope.encryption, what)
     keys = _keys(encryption, Path(clear.folder), environ, redactor, warn)
     plain = open_sealed(Kind.PLAN, data, envelope, keys.opening(envelope, what))
     if plain is None:
@@ -71,7 +74,7 @@ def opened_plan(
 
 
 def _keys(
-    encryption: Encryption,
+    encryption: Encryption | None,
     folder: Path,
     environ: Mapping[str, str],
     redactor: Redactor,
@@ -84,7 +87,7 @@ def _keys(
     plugins = PluginManager(folder=None, environ=environ, observers=False)
     secrets = SecretResolver(plugins.secret_source, environ=environ, folder=folder, redactor=redactor)
     maker = KeyMaker(folder=folder, environ=environ, secret=secrets, conceal=redactor.add, warn=warn)
-    return maker.of_config(encryption)
+    return maker.of_config(encryption) if encryption is not None else maker.loose(())
 
 
 def _damaged(what: str, why: str) -> UsageError:

@@ -78,21 +78,12 @@ class StateSide:
             offline=asked.offline,
         )
         try:
-            config = load_config(inputs)
+            return load_config(inputs)
         except BrokenConfig as broken:
             from devstream.engine.expansion import every_mistake
 
             plugins = self._plugins_in(broken.config.settings.folder)
             raise every_mistake(broken, plugins, conceal=self._redactor.add) from None
-        self._conceal_passphrases(config)
-        return config
-
-    def _conceal_passphrases(self, config: Config) -> None:
-        """Mask passphrases of the state that are written in clear."""
-        encryption = config.settings.state.encryption
-        for key in encryption.keys if encryption else ():
-            if key.passphrase is not None and key.passphrase.is_plain:
-                self._redactor.add(key.passphrase.reveal())
 
     @cached_property
     def plugins(self) -> PluginManager:

@@ -42,7 +42,14 @@ def config(folder: Path, *tools: dict[str, Any], machine: str = "") -> str:
 
 def prepare(bench: Any, machine: str = "") -> None:
     bench.write(PLUGINS, "devstream_plugins.py")
-    bench.write(config(bench.folder, block("command.slow", SLOW), block("noop.a"), machine=machine))
+    bench.write(
+        config(
+            bench.folder,
+            block("command.slow", SLOW),
+            block("noop.a", after=["command.slow"]),
+            machine=machine,
+        )
+    )
     for name in ("begun", "go"):
         os.mkfifo(bench.folder / name)
 
@@ -187,7 +194,9 @@ def test_a_run_on_another_machine_is_waited_for(bench: Any, tmp_path: Path) -> N
     prepare(bench, machine="box-1")
     running = Running(bench)
     try:
-        bench.write(config(bench.folder, block("command.slow", SLOW), block("noop.a")))
+        bench.write(
+            config(bench.folder, block("command.slow", SLOW), block("noop.a", after=["command.slow"]))
+        )
         refused = bench("run", "-y", "--lock-timeout", "0")
         assert refused.code == 5
         assert "@box-1" in refused.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,10 @@ __all__ = [
     "read_location",
     "digest_of",
     "check_path",
+    "check_tree",
     "unknown_builtin",
+    "BUILTIN",
+    "MAX_DEPTH",
     "MAX_FILE",
     "MAX_FILES",
     "MAX_TREE",
@@ -34,9 +38,14 @@ MAX_FILES = 2_000
 MAX_FILE = 4 * 1024 * 1024
 MAX_TREE = 64 * 1024 * 1024
 MAX_DEPTH = 32
+MAX_PATH = 1024
+"""Bytes of a whole path; some systems take no longer ones."""
 _PACKAGE = Path(__file__).parent
 _REMOTE = ("http://", "https://", "git://", "ssh://", "git@", "git::")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_GIT_NAMES = frozenset({".git", "git~1", ".gitmodules", "gitmod~1"})
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))})
+"""Names that Windows keeps for devices, whatever stands after a dot."""
 
 
 def read_location(location: str, *, folder: Path, shipped: str) -> Tree:
@@ -106,7 +115,7 @@ def read_tree(root: Path) -> Tree:
         if size > MAX_TREE or len(tree) > MAX_FILES:
             message = f"{root} holds more than {MAX_FILES} files or {MAX_TREE} bytes"
             raise OperationError(message)
-    return tree
+    return check_tree(tree)
 
 
 def _walk(folder: Path, *, depth: int) -> Iterator[Path]:
@@ -158,10 +167,40 @@ def check_path(path: str) -> str:
         OperationError: it is absolute, climbs, names git's own folder, or has characters that trick people.
     """
     parts = path.split("/")
-    if any(_is_odd(part) for part in parts) or len(parts) > MAX_DEPTH:
-        message = f"{path!r} cannot be a path in a repository"
+    long = len(parts) > MAX_DEPTH or len(path.encode(errors="replace")) > MAX_PATH
+    if long or any(_is_odd(part) for part in parts):
+        shown = f"{path[:200]!r}{'...' * (len(path) > 200)}"
+        message = f"{shown} cannot be a path in a repository"
         raise OperationError(message)
     return path
+
+
+def check_tree(tree: Tree) -> Tree:
+    """Give back a tree that can be checked out on every system.
+
+    Raises:
+        OperationError: two names in it are one where capitals or the way of writing an accent do not count, or
+            one is a file and a folder at once.
+    """
+    known: dict[str, str] = {}
+    for path in tree:
+        for name in _places(path):
+            other = known.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+            if other != name:
+                message = f"{name!r} and {other!r} are one name on some systems"
+                raise OperationError(message)
+            if name != path and name in tree:
+                message = f"{name!r} cannot be a file and a folder at once"
+                raise OperationError(message)
+    return tree
+
+
+def _places(path: str) -> Iterator[str]:
+    """Yield a path and every folder that it is in."""
+    yield path
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _is_odd(part: str) -> bool:
@@ -174,7 +213,7 @@ def _is_odd(part: str) -> bool:
     if not part.isprintable() or any(character in part for character in '\\:*?"<>|'):
         return True
     plain = part.casefold().rstrip(" .")
-    return plain in {".git", "git~1"} or part != part.strip(" ")
+    return plain in _GIT_NAMES or plain.partition(".")[0] in _DEVICES or part != part.strip(" ")
 
 
 def digest_of(tree: Mapping[str, File]) -> str:

@@ -325,3 +325,37 @@ def test_no_passphrase_is_ever_shown(project: Any) -> None:
     )
     assert CANARY not in everything
     assert base64.b64encode(CANARY.encode()).decode() not in everything
+
+
+def test_a_saved_plan_is_encrypted_as_the_state_is(encrypted: Any) -> None:
+    more = "- {name: noop, instanceID: c, options: {input: canary-of-a-plan}}\n"
+    encrypted.write((encrypted.folder / "devstream.yaml").read_text() + more)
+    assert encrypted("plan", "--out", "saved").code == 0
+    encrypted.write(TOOLS)
+    assert b"canary-of-a-plan" not in (encrypted.folder / "saved").read_bytes()
+    assert encrypted("run", "saved", "-y").code == 0
+    config(encrypted, MAIN)
+    assert "noop.c" in addresses(encrypted)
+
+
+def test_a_saved_plan_of_a_state_whose_key_is_in_the_environment(project: Any) -> None:
+    config(project, "{name: main, passphrase: env:PW}")
+    assert project("run", "-y", PW=CANARY).code == 0
+    project.write(TOOLS + "- {name: noop, instanceID: c}\n")
+    given = {"DEVSTREAM_STATE_PASSPHRASE": CANARY}
+    assert project("plan", "--out", "saved", **given).code == 0
+    assert CANARY.encode() not in (project.folder / "saved").read_bytes()
+    assert project("run", "saved", "-y").code == 7
+    assert project("run", "saved", "-y", **given).code == 0
+
+
+def test_a_passphrase_in_the_configuration_is_refused_and_not_shown(project: Any) -> None:
+    config(project, f"{{name: main, passphrase: {CANARY}}}")
+    for command in (("plan",), ("validate",), ("show", "config"), ("state", "list")):
+        ended = project(*command, "-vv")
+        assert ended.code == 3
+        assert "passphrase: env:NAME" in ended.err
+        assert CANARY not in ended.out + ended.err
+        told = project(*command, "-o", "json").data["diagnostics"][-1]
+        assert told["code"] == "passphrase-in-clear"
+        assert CANARY not in json.dumps(told)
