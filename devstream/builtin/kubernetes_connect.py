@@ -145,6 +145,11 @@ def _chosen(target: Target, config: KubeConfig, files: list[Path]) -> SingleConf
             raise _refused(message, f"there are: {_listed(known)}")
     chosen = config.get(context)
     assert chosen is not None  # only without any context
+    if chosen.cluster.insecure:
+        message = f'the cluster of the context "{context}" in {where} says insecure-skip-tls-verify'
+        raise _refused(
+            message, "give it certificate-authority: who reads the state has to be who it should be"
+        )
     return chosen
 
 

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
@@ -127,14 +128,27 @@ def serving(*argv: str, folder: Path) -> Iterator[str]:
         port = str(listener.getsockname()[1])
     folder.mkdir()
     words = [word.format(port=port, folder=folder) for word in argv]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        assert process.stdout is not None
-        for line in process.stdout:  # it says when it listens
-            if b"listening" in line.lower():
-                break
+    with (folder.parent / "log").open("wb") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log)
+    try:
+        wait_for(int(port))
         yield f"http://127.0.0.1:{port}"
+    finally:
         process.terminate()
-        process.stdout.read()
+        process.wait(20)
+
+
+def wait_for(port: int) -> None:
+    """Wait until somebody listens."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        else:
+            return
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class S3Store(Store):
 
     def raw(self) -> str:
         client, name = self._bucket.client, self._bucket.name
-        stored = (client.get_object(Bucket=name, Key=key) for key in list(self._bucket.keys()))
+        stored = (client.get_object(Bucket=name, Key=key) for key in self._bucket.objects())
         return "".join(item["Body"].read().decode() for item in stored)
 
     def put_original(self, name: str) -> None:

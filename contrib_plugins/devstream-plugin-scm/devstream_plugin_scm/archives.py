@@ -51,11 +51,12 @@ def is_archive(name: str) -> bool:
     return name.partition("?")[0].partition("#")[0].casefold().endswith(ARCHIVES)
 
 
-def read_archive(data: bytes, name: str) -> Tree:
+def read_archive(data: bytes, name: str, *, whole: bool = False) -> Tree:
     """Read an archive; what it is, its first bytes say.
 
     Args:
         name: says in messages which one.
+        whole: leave a single folder at the top as it is.
 
     Raises:
         OperationError: it is none, is damaged, breaks a limit, or holds something that has no place in a repository:
@@ -68,7 +69,7 @@ def read_archive(data: bytes, name: str) -> Tree:
 
     try:
         files = _files(_entries(data))
-        return check_tree(_without_top(files))
+        return check_tree(files if whole else _without_top(files))
     except OperationError as error:
         raise OperationError(f"{name}: {error}") from error
     except (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:

@@ -128,6 +128,7 @@ CASES = {
     "context is missing": Case(lambda scene: scene.options.update(context="prod"), 3, ('has no context "prod"', "there are: stand-in")),
     "context names a missing user": Case(lambda scene: scene.change(users=[]), 3, ('names the user "kubernetes-admin", which is not there',)),
     "context names a missing cluster": Case(lambda scene: scene.change(clusters=[]), 3, ('names the cluster "stand-in", which is not there',)),
+    "certificate not looked at": Case(lambda scene: scene.server(**{"insecure-skip-tls-verify": True}), 3, ('the context "stand-in"', "says insecure-skip-tls-verify", "certificate-authority")),
     "authority file is missing": Case(lambda scene: scene.change(clusters=[{"name": "stand-in", "cluster": {"server": "https://127.0.0.1:1", "certificate-authority": "ca.crt"}}]), 3, ("cannot be used: no such file or directory", "certificates and keys")),
     "token file is missing": Case(lambda scene: scene.user(tokenFile="nowhere"), 7, ('no credentials for the context "stand-in"', "nowhere")),
     "program fails": Case(lambda scene: scene.program("raise SystemExit('please log in')"), 7, ("no credentials for the context", "please log in", "login by hand")),

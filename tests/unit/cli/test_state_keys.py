@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -359,3 +360,14 @@ def test_a_passphrase_in_the_configuration_is_refused_and_not_shown(project: Any
         told = project(*command, "-o", "json").data["diagnostics"][-1]
         assert told["code"] == "passphrase-in-clear"
         assert CANARY not in json.dumps(told)
+
+
+def test_the_package_that_is_missing_is_named(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    key_file(project, "main")
+    config(project, MAIN)
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    for command in (("plan",), ("run", "-y"), ("state", "list"), ("init",)):
+        ended = project(*command)
+        assert ended.code == 3
+        assert "pip install 'devstream[encryption]'" in ended.out + ended.err
+    assert not (project.folder / "devstream.state").exists()
