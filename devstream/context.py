@@ -91,6 +91,13 @@ class Context(Protocol):
     def upstream(self) -> Mapping[str, Mapping[str, Any]]: ...
 
     @property
+    def thorough(self) -> bool:
+        """True where people ask what is newer elsewhere (`devstream apps outdated`); a plan's reads are not thorough.
+
+        `read` may then ask others for it, and give it in ``info``: ``template: {url, pinned, latest, behind}``.
+        """
+
+    @property
     def cancelled(self) -> bool:
         """True once the run is being stopped, or this operation's time is up: give up soon."""
 

@@ -57,7 +57,8 @@ class ToolSpecs:
 
         Returns:
             What is there. **None means that it is gone.** Properties must stand still while nobody changes the
-            thing: two calls in a row give equal properties.
+            thing: two calls in a row give equal properties. Where ``context.thorough`` is true, ``info`` may also say
+            what is newer elsewhere; no plan waits for that.
         """
 
     @hookspec(firstresult=True)

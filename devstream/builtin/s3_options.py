@@ -79,12 +79,11 @@ class _Reader:
     def __init__(self, options: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         self._options = options
         self._environ = environ
+        self._scheme = "s3"
 
     def place(self) -> Place:
         if "url" in self._options:
             self._take_url(self._text("url"))
-        else:
-            self._scheme = "s3"
         allow_http = self._flag("allowHttp")
         endpoint = self._endpoint(allow_http=allow_http)
         profile = self._text("profile") if "profile" in self._options else ""

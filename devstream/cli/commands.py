@@ -29,6 +29,7 @@ ENTRIES = {
     ),
     "show": Entry("devstream.cli.show:show", "Show the configuration, the graph, the state or its outputs."),
     "state": Entry("devstream.cli.state:state", "Look at the recorded state, and mend it."),
+    "apps": Entry("devstream.cli.apps:apps", "Look after apps: which are behind their template."),
     "list": Entry("devstream.cli.listing:listing", "List the plugins there are."),
     "completion": Entry(
         "devstream.cli.completion:completion", "Print the script that completes commands in a shell."

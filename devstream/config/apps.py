@@ -33,6 +33,7 @@ REPO_KEYS = frozenset(
 )
 """The keys of a repository, DevStream's names."""
 
+_TEMPLATE_KEYS = ("version", "follow", "path", "sha256", "update")
 _APP_KEYS = frozenset({"name", "spec", "repo", "repoTemplate", "ci", "cd", "dependsOn", "tags", "protect"})
 _PIPELINE_KEYS = frozenset({"type", "templateName", "options", "vars", "name"}) | TREATMENT_KEYS
 _TEMPLATE_KEYS = frozenset({"name", "type", "options"}) | TREATMENT_KEYS
@@ -214,7 +215,7 @@ def _read_repo_template(block: Block | None) -> tuple[dict[str, Any] | None, Any
     if block is None:
         return None, None
     variables = block.mapping("vars")
-    repo = _repo_values(block, "repoTemplate", ("vars",))
+    repo = _repo_values(block, "repoTemplate", ("vars", *_TEMPLATE_KEYS))
     repo.pop("vars", None)
     return repo, variables
 

@@ -77,6 +77,7 @@ class HookContext:
         environ: our environment, of which commands inherit little.
         lock: opens the lock that an operation's children hold while they live; None for a plan's reads.
         reading: nothing may be changed: it is a `read`.
+        thorough: it may ask others what is newer.
     """
 
     address: Address
@@ -89,6 +90,7 @@ class HookContext:
     attempt: int = 1
     upstream: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reading: bool = False
+    thorough: bool = False
     lock: Callable[[], AbstractContextManager[int]] | None = None
     _open: ExitStack = field(default_factory=ExitStack)
     _fds: tuple[int, ...] | None = None

@@ -23,13 +23,19 @@ __all__ = ["look_at"]
 
 
 def look_at(
-    state: State, addresses: Collection[Address], *, provider: Callable[[str], Provider], reads: Reads
+    state: State,
+    addresses: Collection[Address],
+    *,
+    provider: Callable[[str], Provider],
+    reads: Reads,
+    thorough: bool = False,
 ) -> tuple[Seen, ...]:
     """Look at tools that are recorded, or of which an operation was begun.
 
     Args:
         provider: finds a tool's plugin by name; may raise for a plugin that is gone.
         reads: calls `read`.
+        thorough: `read` may ask others what is newer.
 
     Returns:
         One for each address, in the order given.
@@ -47,7 +53,7 @@ def look_at(
         seen[address] = Seen(address, recorded, asked=request is not None)
         if request is not None:
             asked += 1
-            reads.start(request)
+            reads.start(replace(request, thorough=thorough))
     for _ in range(asked):
         address, answer = reads.wait()
         seen[address] = _answered(seen[address], answer, state.hmac_key)

@@ -56,6 +56,7 @@ class OperationRequest(Immutable, frozen=True):
         retries: how often to try again after "nothing was changed" (or after any failed `read`).
         look_after: on failure ask `read` at once what is there now.
         timeout: seconds it may take, tries again included.
+        thorough: `read` may ask others what is newer.
     """
 
     hook: Hook
@@ -73,6 +74,7 @@ class OperationRequest(Immutable, frozen=True):
     app: str | None = None
     tags: tuple[str, ...] = ()
     timeout: float = READ_TIMEOUT
+    thorough: bool = False
 
 
 class OperationResult(Immutable, frozen=True):
@@ -191,6 +193,7 @@ class Operations:
             attempt=request.attempt,
             upstream=request.upstream,
             reading=reading,
+            thorough=request.thorough,
             lock=None if reading or not request.op_id else lambda: self._lock(request.lineage, request.op_id),
         )
 

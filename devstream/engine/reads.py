@@ -79,6 +79,7 @@ def read_request(request: ReadRequest, folder: Path) -> OperationRequest:
         app=owner.app if owner else None,
         tags=owner.tags if owner else (),
         timeout=min(READ_TIMEOUT, (owner.timeout if owner else None) or READ_TIMEOUT),
+        thorough=request.thorough,
     )
 
 

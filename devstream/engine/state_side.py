@@ -277,13 +277,16 @@ class StateSide:
         """Where the state's bytes are."""
         return self._manager.backend
 
-    def look_at(self, state: State, addresses: Collection[Address]) -> tuple[Seen, ...]:
+    def look_at(
+        self, state: State, addresses: Collection[Address], *, thorough: bool = False
+    ) -> tuple[Seen, ...]:
         """Ask `read` about tools that are recorded; changes nothing and records nothing."""
         from devstream.engine.looking import look_at
         from devstream.engine.signals import leaves_in_order
 
         with leaves_in_order(self._workshop.children.kill):
-            return look_at(state, addresses, provider=self.plugins.tool, reads=self._workshop.reads)
+            reads = self._workshop.reads
+            return look_at(state, addresses, provider=self.plugins.tool, reads=reads, thorough=thorough)
 
     def _tell_who(self, holder: LeaseHolder) -> None:
         self._emit(Notice(Diagnostic(f"waiting for {holder}", "lease-held", Severity.WARNING)))

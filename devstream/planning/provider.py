@@ -43,12 +43,14 @@ class ReadRequest(Immutable, frozen=True):
     Attributes:
         options: what the plugin gets, with references replaced by their values.
         recorded: None for what is not in the state.
+        thorough: it may ask others what is newer.
     """
 
     address: Address
     options: Mapping[str, Any]
     recorded: ToolState | None
     tool: ToolInstance | None = None
+    thorough: bool = False
 
 
 class ReadAnswer(Immutable, frozen=True):

@@ -127,7 +127,9 @@ class _Trial:
             _Unfit: one of them went wrong.
         """
         first = self._must_win(None, "it does not store a new object")
-        self._must_fail(None, "a write that must only create replaces what is there (If-None-Match is ignored)")
+        self._must_fail(
+            None, "a write that must only create replaces what is there (If-None-Match is ignored)"
+        )
         second = self._must_win(first, "it refuses the right version of an object (If-Match)")
         self._must_fail(first, "a write that expects an older version is accepted (If-Match is ignored)")
         self._race(second)

@@ -80,6 +80,7 @@ class PlainContext:
     Attributes:
         folder: stands for the config's folder.
         reading: as in `read`, refuse commands and requests that are not said to change nothing.
+        thorough: as for `devstream apps outdated`.
         environ: where PATH, HOME, LANG and TMPDIR come from; by default this process's.
         stop: asked again and again; once it gives True, the hook is cancelled.
     """
@@ -89,6 +90,7 @@ class PlainContext:
     op_id: str = "op-test"
     attempt: int = 1
     reading: bool = False
+    thorough: bool = False
     upstream: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     stop: Callable[[], bool] = lambda: False
@@ -134,6 +136,7 @@ class PlainContext:
             attempt=self.attempt,
             upstream=self.upstream,
             reading=self.reading,
+            thorough=self.thorough,
         )
 
 

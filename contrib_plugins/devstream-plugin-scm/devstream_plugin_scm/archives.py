@@ -167,9 +167,7 @@ def _tar(data: bytes) -> Iterator[_Entry]:
     import tarfile
 
     archive = tarfile.open(fileobj=BytesIO(data), mode="r:", encoding="utf-8", errors="strict")  # noqa: SIM115 - lives as long as the generator
-    count = 0
-    for member in archive:
-        count += 1
+    for count, member in enumerate(archive, start=1):
         if count > 4 * MAX_FILES:
             message = f"it holds more than {4 * MAX_FILES} files and folders"
             raise OperationError(message)

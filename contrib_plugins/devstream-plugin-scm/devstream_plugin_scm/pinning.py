@@ -85,7 +85,9 @@ class Templates:
     @property
     def is_current(self) -> bool:
         """True where the recorded pin is what the options ask for."""
-        return self.known is not None and self.known.version is not None and self.known[:2] == self._wanted[:2]
+        return (
+            self.known is not None and self.known.version is not None and self.known[:2] == self._wanted[:2]
+        )
 
     # ---- looking
 
@@ -120,7 +122,12 @@ class Templates:
             return {"url": pinned.url, "pinned": pinned.version, "latest": latest, "behind": behind}
         if self._source.place is Place.DOWNLOAD:
             now = download(self._context, self._source.download(self._context))[1]
-            return {"url": pinned.url, "pinned": pinned.version, "latest": now, "behind": now != pinned.version}
+            return {
+                "url": pinned.url,
+                "pinned": pinned.version,
+                "latest": now,
+                "behind": now != pinned.version,
+            }
         now = digest_of(self._local())
         return {"url": pinned.url, "pinned": pinned.digest, "latest": now, "behind": now != pinned.digest}
 
@@ -172,9 +179,15 @@ class Templates:
 
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if len(data) > MAX_ARCHIVE or self._source.sha256 not in {"", digest}:
-            said = f"has the digest {digest}" if len(data) <= MAX_ARCHIVE else f"has more than {MAX_ARCHIVE} bytes"
+            said = (
+                f"has the digest {digest}"
+                if len(data) <= MAX_ARCHIVE
+                else f"has more than {MAX_ARCHIVE} bytes"
+            )
             message = f"{self._source.title} {said}"
-            raise OperationError(message, suggestion="check where it comes from before you write another sha256")
+            raise OperationError(
+                message, suggestion="check where it comes from before you write another sha256"
+            )
 
     def _below(self, tree: Tree) -> Tree:
         """Give the part of a tree that the template is in."""
@@ -239,7 +252,9 @@ class Templates:
         digest = digest_of(tree)
         pin = self.known
         if self.is_current and pin and pin.version == version and pin.digest not in {None, digest}:
-            message = f"{self._source.title} at {version[:17]} is not what it was: {digest} instead of {pin.digest}"
+            message = (
+                f"{self._source.title} at {version[:17]} is not what it was: {digest} instead of {pin.digest}"
+            )
             raise OperationError(message, suggestion="somebody may have tampered with it")
         self._cache.keep(tree)
         self._cache.remember(digest, *self._origin(version))

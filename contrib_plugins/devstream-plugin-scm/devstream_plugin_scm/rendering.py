@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from devstream.api import OperationError, Secret
 from devstream_plugin_scm.forge import File
-from devstream_plugin_scm.sources import check_path
+from devstream_plugin_scm.sources import check_path, check_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from jinja2 import nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     from devstream_plugin_scm.sources import Tree
 
-__all__ = ["Renderer", "MAX_RENDERED"]
+__all__ = ["Renderer", "Apart", "MAX_RENDERED"]
+
+Apart: TypeAlias = "Callable[[Mapping[str, str]], Mapping[str, str]]"
+"""Renders texts, by name."""
 
 MAX_RENDERED = 1024 * 1024
 MAX_LOOPS = 3
@@ -73,28 +76,27 @@ class Renderer:
         self._variables = dict(variables)
         self._environment = _environment()
 
-    def tree(self, tree: Tree, *, app_name: str) -> Tree:
+    def tree(self, tree: Tree, *, app_name: str, apart: Apart | None = None) -> Tree:
         """Render a scaffold: ``_app_name_`` in paths becomes the name; files ending in ``.tpl`` are rendered.
+
+        Args:
+            apart: renders texts by name elsewhere, for templates that are not to be trusted; by default here.
 
         Raises:
             OperationError: a template is wrong, or two files end up at one path.
         """
-        rendered: Tree = {}
-        for path, file in tree.items():
-            target = check_path(path.replace("_app_name_", app_name).removesuffix(".tpl"))
-            if target in rendered:
-                message = f"two files of the template end up at {target}"
-                raise OperationError(message)
-            rendered[target] = self._file(path, file) if path.endswith(".tpl") else file
-        return rendered
+        targets = _targets(tree, app_name)
+        texts = {path: _text(path, file) for path, file in tree.items() if path.endswith(".tpl")}
+        done = (apart or self._here)(texts) if texts else {}
+        return check_tree(
+            {
+                targets[path]: File(done[path].encode(), file.executable) if path in done else file
+                for path, file in tree.items()
+            }
+        )
 
-    def _file(self, path: str, file: File) -> File:
-        try:
-            text = file.content.decode()
-        except UnicodeDecodeError as error:
-            message = f"{path} is not UTF-8"
-            raise OperationError(message) from error
-        return File(self.text(text, name=path).encode(), file.executable)
+    def _here(self, texts: Mapping[str, str]) -> Mapping[str, str]:
+        return {name: self.text(text, name=name) for name, text in texts.items()}
 
     def text(self, text: str, *, name: str) -> str:
         """Render one text; ``name`` says in messages which.
@@ -128,6 +130,28 @@ class Renderer:
 
 
 _ESCAPE = '[[ "[[" ]] writes [[ itself'
+
+
+def _targets(tree: Tree, app_name: str) -> dict[str, str]:
+    """Say where each file of a template ends up."""
+    targets: dict[str, str] = {}
+    taken: set[str] = set()
+    for path in tree:
+        target = check_path(path.replace("_app_name_", app_name).removesuffix(".tpl"))
+        if target in taken:
+            message = f"two files of the template end up at {target}"
+            raise OperationError(message)
+        taken.add(target)
+        targets[path] = target
+    return targets
+
+
+def _text(path: str, file: File) -> str:
+    try:
+        return file.content.decode()
+    except UnicodeDecodeError as error:
+        message = f"{path} is not UTF-8"
+        raise OperationError(message) from error
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

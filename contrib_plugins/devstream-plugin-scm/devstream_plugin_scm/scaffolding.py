@@ -1,46 +1,39 @@
 """``repo-scaffolding``: a repository made from a template, and kept in line with it without ever losing work.
 
-The rendering that was pushed last stays in the repository beside its branches (``refs/devstream/rendered``). So
-an update knows which files people have changed: it leaves those alone, and changes the others in one commit.
+The rendering that was pushed last stays in the repository beside its branches (``refs/devstream/rendered``). So an
+update knows what people have changed, and merges what the template changed into it (`merging`), in one commit.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from msgspec import Struct, field
 
 from devstream.api import OperationError, ResourceStatus, ToolSchema, hookimpl, option
-from devstream_plugin_scm.forge import Mark, open_forge
-from devstream_plugin_scm.repository import DEFAULT_BRANCH, RepoInfo, TargetRepo
-from devstream_plugin_scm.sources import digest_of, read_location, unknown_builtin
+from devstream_plugin_scm.forge import Delivery, Mark, open_forge, proposal_branch
+from devstream_plugin_scm.pinning import Pin, Templates
+from devstream_plugin_scm.repository import DEFAULT_BRANCH, TargetRepo
+from devstream_plugin_scm.template_repo import Policy, TemplateRepo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from devstream.api import Context, Tool, ToolState
-    from devstream_plugin_scm.forge import Changes, Entry, Files, Forge, Listing, Repository
+    from devstream_plugin_scm.forge import Changes, Files, Forge, Repository
+    from devstream_plugin_scm.merging import Merged
     from devstream_plugin_scm.sources import Tree
 
-__all__ = ["ScaffoldingOptions", "create", "read", "update", "delete", "devstream_tool_schema", "merge"]
-
-TEMPLATES = "templates"
-
-
-class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
-    """Where a template is; a built-in one is looked up at once, so that a slip is told before anything runs."""
-
-    def __post_init__(self) -> None:
-        wrong = unknown_builtin(self.url, TEMPLATES)
-        if wrong:
-            raise ValueError(wrong)
+__all__ = ["ScaffoldingOptions", "create", "read", "update", "delete", "devstream_tool_schema"]
 
 
 class ScaffoldingOptions(Struct, kw_only=True, rename="camel"):
     """Options of ``repo-scaffolding``."""
 
     destination_repo: Annotated[TargetRepo, option("The repository to make.")]
-    source_repo: Annotated[TemplateRepo, option("The template: its `url` is `builtin:NAME` or a folder.")]
+    source_repo: Annotated[
+        TemplateRepo,
+        option("The template: `url` is `builtin:NAME`, a folder, an archive, or a git repository."),
+    ]
     vars: Annotated[dict[str, Any], option("Variables of the template.")] = field(default_factory=dict)
 
 
@@ -54,12 +47,14 @@ def devstream_tool_schema() -> ToolSchema:
 def create(tool: Tool, context: Context) -> ResourceStatus:
     """Make the repository and push one commit; go on where a run was killed in between."""
     forge, location = _place(tool, context)
-    rendered = _render(tool, context)
+    scaffold = _scaffold(tool, None, context)
     branch = _branch(tool)
-    forge.create(location, branch=branch, mark=Mark(context.op_id, str(context.address)))
-    _push_first(forge, location, tool, rendered)
-    context.log.info(f"made {location} with {len(rendered)} files on {branch}")
-    return _status(_existing(forge, location), tool, None, context)
+    visibility = tool.options.destination_repo.visibility
+    mark = Mark(context.op_id, str(context.address))
+    forge.create(location, branch=branch, mark=mark, visibility=visibility)
+    _push_first(forge, location, tool, scaffold)
+    context.log.info(f"made {location} with {len(scaffold.files)} files on {branch}")
+    return _status(_existing(forge, location), tool, None, context, pin=scaffold.pin)
 
 
 @hookimpl
@@ -67,7 +62,13 @@ def read(tool: Tool, recorded: ToolState | None, context: Context) -> ResourceSt
     """Say what the repository is, standing still when people push to it."""
     forge, location = _place(tool, context)
     found = forge.describe(_recorded(recorded, "repo", location))
-    return None if found is None else _status(found, tool, recorded, context)
+    if found is None:
+        return None
+    templates = _templates(tool, recorded, context)
+    status = _status(found, tool, recorded, context, pin=templates.look())
+    open_ = _still_open(forge, found, _branch(tool), recorded)
+    newest = {"template": templates.latest()} if context.thorough else {}
+    return _with_info(status, **newest, **({"conflicts": open_} if open_ else {}))
 
 
 @hookimpl
@@ -78,15 +79,14 @@ def update(tool: Tool, recorded: ToolState, context: Context) -> ResourceStatus:
     _check_ours(_existing(forge, previous), recorded, context)
     if previous != location:
         forge.move(previous, location)
-    rendered = _render(tool, context)
     found = _existing(forge, location)
-    if not found.branches:
-        _push_first(forge, location, tool, rendered)
-    else:
+    if found.branches:
         _ensure_branch(forge, found, _branch(tool), recorded)
-        if _is_ours(found, recorded, context):
-            _push_again(forge, found, tool, rendered, context)
-    return _status(_existing(forge, location), tool, recorded, context)
+        found = _existing(forge, location)
+    pin, conflicts = _follow(forge, found, tool, recorded, context)
+    found = _existing(forge, location)
+    status = _status(found, tool, recorded, context, pin=pin)
+    return _with_info(status, **({"conflicts": conflicts} if conflicts else {}))
 
 
 @hookimpl
@@ -98,6 +98,13 @@ def delete(tool: Tool, recorded: ToolState, context: Context) -> None:
     if found is not None:
         _check_ours(found, recorded, context)
     forge.delete(location)
+
+
+class _Scaffold(NamedTuple):
+    """A template rendered for an app: the files, and what the template is fixed to."""
+
+    files: Tree
+    pin: Pin
 
 
 def _place(tool: Tool, context: Context) -> tuple[Forge, str]:
@@ -142,33 +149,32 @@ def _check_ours(found: Repository, recorded: ToolState, context: Context) -> Non
         raise OperationError(message, suggestion="move it away, then run again")
 
 
-def _render(tool: Tool, context: Context) -> Tree:
-    """Render the template with the tool's variables."""
+def _templates(tool: Tool, recorded: ToolState | None, context: Context) -> Templates:
+    known = Pin.recorded(recorded.properties) if recorded else None
+    return Templates(tool.options.source_repo, context, known)
+
+
+def _scaffold(tool: Tool, recorded: ToolState | None, context: Context) -> _Scaffold:
+    """Get the template and render it with the tool's variables."""
+    from devstream_plugin_scm.render_process import render_apart
     from devstream_plugin_scm.rendering import Renderer
 
     repo: TargetRepo = tool.options.destination_repo
     name = repo.short_name
-    variables = {
-        "AppName": name,
-        "Repo": {"Name": name, "Owner": repo.namespace, "Branch": _branch(tool)},
-        **tool.options.vars,
-    }
-    return Renderer(variables).tree(_template(tool, context), app_name=name)
+    facts = {"Name": name, "Owner": repo.namespace, "Branch": _branch(tool)}
+    variables = {"AppName": name, "Repo": facts, **tool.options.vars}
+    renderer = Renderer(variables)
+    templates = _templates(tool, recorded, context)
+    template = templates.get()
+    apart = None if templates.is_trusted else partial(render_apart, context, variables=variables)
+    return _Scaffold(renderer.tree(template.tree, app_name=name, apart=apart), template.pin)
 
 
-def _template(tool: Tool, context: Context) -> Tree:
-    source: RepoInfo = tool.options.source_repo
-    if not source.url:
-        message = "the template has no url (its other fields are not available yet)"
-        raise OperationError(message, suggestion="url: builtin:python-http, or a folder")
-    return read_location(source.url, folder=context.folder, shipped=TEMPLATES)
-
-
-def _push_first(forge: Forge, location: str, tool: Tool, rendered: Tree) -> None:
+def _push_first(forge: Forge, location: str, tool: Tool, scaffold: _Scaffold) -> None:
     """Push the one commit that a new repository begins with; a second call finds nothing to do."""
-    branch = _branch(tool)
-    message = f"Begin from {tool.options.source_repo.url}"
-    forge.publish(location, branch, message, lambda head, _: {} if head else rendered, rendered=rendered)
+    branch, files = _branch(tool), scaffold.files
+    message = f"Begin from {tool.options.source_repo.title}"
+    forge.publish(location, branch, message, lambda head, _: {} if head else files, rendered=files)
 
 
 def _ensure_branch(forge: Forge, found: Repository, branch: str, recorded: ToolState) -> None:
@@ -184,62 +190,91 @@ def _ensure_branch(forge: Forge, found: Repository, branch: str, recorded: ToolS
     forge.start_branch(found.location, branch, start)
 
 
-def _push_again(forge: Forge, found: Repository, tool: Tool, rendered: Tree, context: Context) -> None:
-    """Commit what changed in the template to the files that people have left as they were."""
-    left: list[str] = []
-
-    def decide(head: Files, base: Files | None) -> Changes:
-        changes, changed_by_people = merge(base, head, rendered)
-        left[:] = changed_by_people
-        return changes
-
-    source = tool.options.source_repo.url
-    commit = forge.publish(
-        found.location, _branch(tool), f"Follow the template {source}", decide, rendered=rendered
-    )
-    if commit:
-        context.log.info(f"committed the template's changes to {found.location}: {commit[:10]}")
-    if left:
-        context.log.warning(f"left as people changed them: {', '.join(left)}")
-
-
-def merge(base: Listing | None, head: Listing, rendered: Tree) -> tuple[dict[str, Any], list[str]]:
-    """Decide, file by file, what a new rendering changes.
-
-    Args:
-        base: what was rendered last; None where that is not known, then nothing is touched.
-        head: the branch as it is.
-        rendered: what is rendered now.
+def _follow(
+    forge: Forge, found: Repository, tool: Tool, recorded: ToolState, context: Context
+) -> tuple[Pin, dict[str, str | None]]:
+    """Bring the template's changes into the repository, as the options want it.
 
     Returns:
-        Changes to commit, and paths that the template changed and people did too: these stay as they are.
+        What the template is fixed to now, and the files that it changed and that stay as people changed them.
     """
-    changes: dict[str, Any] = {}
-    left: list[str] = []
-    for path in sorted({*(base or {}), *rendered}) if base is not None else ():
-        old, new, now = base.get(path) if base else None, rendered.get(path), head.get(path)
-        if _same(old, new) or _same(now, new):
-            continue
-        if now == old and not _in_the_way(path, head):
-            changes[path] = new
-        else:
-            left.append(path)
-    return changes, left
+    source: TemplateRepo = tool.options.source_repo
+    ours = _is_ours(found, recorded, context)
+    if found.branches and (source.policy is Policy.NONE or not ours):
+        return _templates(tool, recorded, context).look(), _still_open(forge, found, _branch(tool), recorded)
+    scaffold = _scaffold(tool, recorded, context)
+    if not found.branches:
+        _push_first(forge, found.location, tool, scaffold)
+        return scaffold.pin, {}
+    merged = _push_again(forge, found, tool, scaffold, context)
+    head = forge.listing(found.location, _head(forge, found, tool), merged.left) if merged.left else {}
+    conflicts = {path: head[path].blob if path in head else None for path in merged.left}
+    return scaffold.pin, {**_still_open(forge, found, _branch(tool), recorded), **conflicts}
 
 
-def _same(entry: Entry | None, file: Any) -> bool:
-    return file is None if entry is None else file is not None and entry.holds(file)
+def _head(forge: Forge, found: Repository, tool: Tool) -> str:
+    return _existing(forge, found.location).branches[_branch(tool)]
 
 
-def _in_the_way(path: str, head: Mapping[str, Entry]) -> bool:
-    """Tell whether people made a folder where a file is to be, or a file where a folder is."""
-    parts = path.split("/")
-    if any("/".join(parts[:depth]) in head for depth in range(1, len(parts))):
-        return True
-    return any(other.startswith(f"{path}/") for other in head)
+def _push_again(forge: Forge, found: Repository, tool: Tool, scaffold: _Scaffold, context: Context) -> Merged:
+    """Merge what changed in the template into what people have done, and commit it."""
+    from devstream_plugin_scm.merging import Merged, merge, merge_with_git
+
+    source: TemplateRepo = tool.options.source_repo
+    texts = merge_with_git(context)
+    merged = Merged({})
+
+    def decide(head: Files, base: Files | None) -> Changes:
+        nonlocal merged
+        merged = merge(base, head, scaffold.files, texts)
+        return merged.changes
+
+    commit = forge.publish(
+        found.location,
+        _branch(tool),
+        f"Follow the template {source.title}",
+        decide,
+        rendered=scaffold.files,
+        delivery=Delivery.PULL_REQUEST if source.policy is Policy.PULL_REQUEST else Delivery.PUSH,
+        proposal=proposal_branch(context.address),
+    )
+    _say(merged, commit, found, context)
+    return merged
 
 
-def _status(found: Repository, tool: Tool, recorded: ToolState | None, context: Context) -> ResourceStatus:
+def _say(merged: Merged, commit: str | None, found: Repository, context: Context) -> None:
+    if commit:
+        context.log.info(f"committed the template's changes to {found.location}: {commit[:10]}")
+    if merged.mixed:
+        context.log.info(f"merged with what people changed: {', '.join(merged.mixed)}")
+    if merged.left:
+        context.log.warning(f"left as people changed them: {', '.join(merged.left)}")
+        context.log.info(f"what the template changed in them: {_SHOW} -- {' '.join(merged.left)}")
+
+
+_SHOW = "git fetch origin refs/devstream/rendered && git diff FETCH_HEAD~1 FETCH_HEAD"
+
+
+def _still_open(
+    forge: Forge, found: Repository, branch: str, recorded: ToolState | None
+) -> dict[str, str | None]:
+    """Give the recorded conflicts of files that nobody has touched since."""
+    known = recorded.info.get("conflicts") if recorded else None
+    head = found.branches.get(branch)
+    if not isinstance(known, dict) or not known or head is None:
+        return {}
+    listed = forge.listing(found.location, head, tuple(known))
+    now = {path: listed[path].blob if path in listed else None for path in known}
+    return {path: blob for path, blob in now.items() if blob == known[path]}
+
+
+def _with_info(status: ResourceStatus, **more: Any) -> ResourceStatus:
+    return ResourceStatus(status.properties, status.outputs, {**status.info, **more})
+
+
+def _status(
+    found: Repository, tool: Tool, recorded: ToolState | None, context: Context, *, pin: Pin
+) -> ResourceStatus:
     repo: TargetRepo = tool.options.destination_repo
     branch = _branch(tool)
     return ResourceStatus(
@@ -247,7 +282,7 @@ def _status(found: Repository, tool: Tool, recorded: ToolState | None, context: 
             "repo": found.location,
             "id": found.mark.id if found.mark and _is_ours(found, recorded, context) else None,
             "branch": branch if branch in found.branches else None,
-            "template": _template_facts(tool, recorded, context),
+            "template": pin._asdict(),
             "rendered": found.rendered.content if found.rendered else None,
         },
         outputs={
@@ -261,13 +296,3 @@ def _status(found: Repository, tool: Tool, recorded: ToolState | None, context: 
         },
         info={"head": found.branches.get(branch)},
     )
-
-
-def _template_facts(tool: Tool, recorded: ToolState | None, context: Context) -> dict[str, Any]:
-    """Name the template and its content. One that has gone is no drift: it is missed when it is needed."""
-    url = tool.options.source_repo.url
-    try:
-        return {"url": url, "digest": digest_of(_template(tool, context))}
-    except OperationError:
-        known = recorded.properties.get("template") if recorded else None
-        return known if isinstance(known, dict) else {"url": url, "digest": None}

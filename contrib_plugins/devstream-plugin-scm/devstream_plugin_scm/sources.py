@@ -44,7 +44,9 @@ _PACKAGE = Path(__file__).parent
 _REMOTE = ("http://", "https://", "git://", "ssh://", "git@", "git::")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _GIT_NAMES = frozenset({".git", "git~1", ".gitmodules", "gitmod~1"})
-_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))})
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))}
+)
 """Names that Windows keeps for devices, whatever stands after a dot."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tarfile
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -94,6 +93,8 @@ def _content(path: Path) -> bytes | None:
 
 
 def _packed(tree: Tree) -> bytes:
+    import tarfile
+
     packed = BytesIO()
     with tarfile.open(fileobj=packed, mode="w:", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(tree):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 
 from devstream.api import option
 from devstream_plugin_scm.archives import is_archive
 from devstream_plugin_scm.downloads import Download
-from devstream_plugin_scm.git_sources import is_commit
 from devstream_plugin_scm.repo_url import is_schemeless, kind_of_host, parse_repo_url
 from devstream_plugin_scm.repository import RepoInfo, check_branch, check_name
 from devstream_plugin_scm.sources import BUILTIN, check_path, unknown_builtin
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from devstream.api import Context
 
 __all__ = ["TEMPLATES", "Place", "Policy", "TemplateRepo"]
@@ -62,7 +62,9 @@ class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
             "it was made from until `version`, `branch` or `url` change."
         ),
     ] = False
-    path: Annotated[str, option("The folder, in the repository or the archive, that the template is in.")] = ""
+    path: Annotated[str, option("The folder, in the repository or the archive, that the template is in.")] = (
+        ""
+    )
     sha256: Annotated[str, option("Digest of the archive; another one is refused.")] = ""
     update: Annotated[
         str,

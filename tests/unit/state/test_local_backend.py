@@ -380,7 +380,9 @@ def test_an_error_at_any_call_leaves_old_or_new(tmp_path: Path, code: int, *, fo
         assert workload(folder, Failing(0, 0, for_ever=False)) == Heard(list("abcd"), list("abcd"), None), (
             where
         )
-    print(f"{errno.errorcode[code]} at each of {at - 1} calls: the old state or the new one, and nothing lost")
+    print(
+        f"{errno.errorcode[code]} at each of {at - 1} calls: the old state or the new one, and nothing lost"
+    )
     assert at > 40
     assert error is None
     assert acknowledged == list("abcd")
