@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["apps"]
 
 _SHORT = 19
-"""Characters of an id that are shown: enough of a commit or of ``sha256:...`` to tell them apart."""
+"""Characters that are shown of the pin; of what is newer all are, to be copied into the configuration."""
 
 
 class _Templated(Immutable, frozen=True):
@@ -134,7 +134,7 @@ def _lines(found: Sequence[_Templated], look: Look) -> Sequence[str]:
             one_line(one.app or str(one.address)),
             one_line(one.url),
             one_line(_short(one.pinned)),
-            one_line(_short(one.latest)),
+            one_line(one.latest or "-"),
             "behind" if one.behind else "",
         )
         for one in found

@@ -66,9 +66,9 @@ STATES: dict[str, tuple[Callable[[bytes], bytes], tuple[str, ...]]] = {
     "edited": (lambda data: data.replace(b'"output": null', b'"output": 1'), ("edited by hand or damaged", "accept-edit")),
     "newer": (lambda data: re.sub(rb'"format": \d+', b'"format": 99', data), ("newer version", "upgrade devstream")),
     "DevStream's own": (lambda _: OLD.encode(), ("written by the original DevStream", "import-dtm")),
-    "of another program": (lambda _: TERRAFORM.encode(), ("is not a state of devstream", "name another file")),
+    "of another program": (lambda _: TERRAFORM.encode(), ("is not a state of devstream", "give the state another place")),
     "text": (lambda _: b"hello\n", ("is not a state of devstream",)),
-    "binary": (lambda _: bytes(range(256)), ("is not a state of devstream", "name another file")),
+    "binary": (lambda _: bytes(range(256)), ("is not a state of devstream", "give the state another place")),
     "a list": (lambda _: b"[]", ("is not a state of devstream",)),
     "deeply nested": (lambda _: b"[" * 100_000, ()),
 }  # fmt: skip

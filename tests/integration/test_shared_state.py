@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from devstream.model.plan import Plan
     from devstream.testing.project import RunResult
 
+
+@pytest.fixture(autouse=True)
+def _rescue_files_go_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go into the current folder, where a state is not a file of this machine."""
+    monkeypatch.chdir(tmp_path)
+
+
 PLUGINS = "from devstream.testing.shared_folder import devstream_register_backends\n"
 SLOW = {
     "create": ["sh", "-c", "echo begun > begun; read line < go; echo made > made"],

@@ -84,9 +84,12 @@ def _configuration(remote: Remote, place: Path) -> str:
     if remote.ca_file is not None:
         lines.append(f'\tsslCAInfo = "{_quoted(str(remote.ca_file))}"')
     lines += ["[submodule]", "\trecurse = false", "[credential]", "\thelper ="]
-    if remote.login is not None:
+    if remote.login is not None and remote.login.user:
         _write(place / "credentials", _credential(remote))
         lines.append(f'\thelper = "store --file=\\"{_quoted(str(place / "credentials"))}\\""')
+    elif remote.login is not None:
+        bearer = f"Authorization: Bearer {remote.login.password.reveal()}"
+        lines += ["[http]", f'\textraHeader = "{_quoted(bearer)}"']
     return "\n".join(lines) + "\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from devstream.api import OperationCancelled, OperationError, RetryableError
 from devstream_plugin_scm.github_api import GitHubAPI
@@ -21,7 +21,7 @@ from devstream_plugin_scm.places import Place, place_of, split_location
 from devstream_plugin_scm.rest import RestError, check_clear, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from github.PullRequest import PullRequest
     from github.Repository import Repository
@@ -118,13 +118,14 @@ class GitHub:
 
     def _make(self, owner: str, name: str, description: str, visibility: str) -> Repository:
         from github.AuthenticatedUser import AuthenticatedUser
+        from github.GithubObject import NotSet
         from github.Organization import Organization
 
         private = visibility != "public"
         if not self._is_mine(owner):
             org = Organization(self._requester, url=steps("orgs", owner))
-            shown = {"visibility": visibility} if visibility == "internal" else {}
-            return org.create_repo(name, description=description, private=private, **shown)
+            shown = visibility if visibility == "internal" else NotSet
+            return org.create_repo(name, description=description, private=private, visibility=shown)
         if visibility == "internal":
             message = f"{owner} is a user: internal repositories belong to organisations of an enterprise"
             raise OperationError(message, suggestion="visibility: private, or public")
@@ -253,23 +254,28 @@ class GitHub:
         if secret is not None:
             config["secret"] = secret.reveal()
         if not hook.id:
-            hook = self._made_webhook(location, hook, config)
+            return self._make_webhook(location, hook, config)
+        return self._change_webhook(location, hook, config)
+
+    def _change_webhook(self, location: str, hook: Webhook, config: dict[str, str]) -> Webhook:
         # Apart: a configuration that comes with the rest replaces the old one, and its secret.
         path = self._path(location, "hooks", hook.id)
         self._api.send("PATCH", path, {"events": list(hook.events), "active": hook.active})
         self._api.send("PATCH", f"{path}/config", config)
         return hook
 
-    def _made_webhook(self, location: str, hook: Webhook, config: dict[str, str]) -> Webhook:
+    def _make_webhook(self, location: str, hook: Webhook, config: dict[str, str]) -> Webhook:
         try:
-            made = self._repository(location).create_hook("web", config, list(hook.events), active=hook.active)
+            made = self._repository(location).create_hook(
+                "web", config, list(hook.events), active=hook.active
+            )
         except RestError as error:
             if error.status != 422 and not error.unsettled:
                 raise
             there = next((one for one in self.webhooks(location) if one.url == hook.url), None)
             if there is None:
                 raise
-            return hook._replace(id=there.id)
+            return self._change_webhook(location, hook._replace(id=there.id), config)
         return hook._replace(id=str(made.id))
 
     def delete_webhook(self, location: str, hook_id: str) -> None:

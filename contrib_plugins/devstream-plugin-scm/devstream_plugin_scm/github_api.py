@@ -55,9 +55,9 @@ class GitHubAPI(Rest):
 
     def _once(self, method: str, url: str, body: Any, query: Mapping[str, Any]) -> httpx.Response:
         answer = super()._once(method, url, body, query)
-        if _limited(answer) and "retry-after" not in answer.headers:
-            if answer.headers.get("x-ratelimit-remaining") != "0":
-                answer.headers["retry-after"] = _SECONDARY
+        used_up = answer.headers.get("x-ratelimit-remaining") == "0"
+        if _limited(answer) and not used_up and "retry-after" not in answer.headers:
+            answer.headers["retry-after"] = _SECONDARY
         return answer
 
     def _moved(self, method: str, answer: httpx.Response) -> str:

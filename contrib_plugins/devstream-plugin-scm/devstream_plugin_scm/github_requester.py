@@ -47,14 +47,14 @@ class GuardedRequester(Requester):
         )
         self._api = api
 
-    def requestJsonAndCheck(  # noqa: N802 - PyGithub's name
+    def requestJsonAndCheck(  # noqa: N802, PLR0917 - PyGithub's name and arguments
         self,
         verb: str,
         url: str,
         parameters: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,  # noqa: ARG002 - media types of previews that are over
         input: Any | None = None,  # noqa: A002 - PyGithub's name
-        follow_302_redirect: bool = False,  # noqa: ARG002, FBT001, FBT002 - PyGithub's; every move is followed
+        follow_302_redirect: bool = False,  # noqa: ARG002 - PyGithub's; every move is followed
     ) -> tuple[dict[str, Any], Any]:
         """Ask; give the headers, with names in lower case, and the answer's JSON.
 
@@ -65,7 +65,7 @@ class GuardedRequester(Requester):
         answer = self._ask(verb, url, parameters, input)
         return dict(answer.headers), _json(answer)
 
-    def requestJson(  # noqa: N802 - PyGithub's name
+    def requestJson(  # noqa: N802, PLR0917 - PyGithub's name and arguments
         self,
         verb: str,
         url: str,
@@ -73,7 +73,7 @@ class GuardedRequester(Requester):
         headers: dict[str, str] | None = None,  # noqa: ARG002 - as above
         input: Any | None = None,  # noqa: A002 - PyGithub's name
         cnx: Any = None,  # noqa: ARG002 - PyGithub's connection
-        follow_302_redirect: bool = False,  # noqa: ARG002, FBT001, FBT002 - as above
+        follow_302_redirect: bool = False,  # noqa: ARG002 - as above
     ) -> tuple[int, dict[str, Any], str]:
         """Ask; give status, headers and text. A refusal is raised here too."""
         answer = self._ask(verb, url, parameters, input)

@@ -52,7 +52,7 @@ class Hosted(NamedTuple):
 
 
 class Login(NamedTuple):
-    """What git shows to a service over https."""
+    """What git shows to a service over https; without a user, the password is sent as a bearer's token."""
 
     user: str
     password: Secret

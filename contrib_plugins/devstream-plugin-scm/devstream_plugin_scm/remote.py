@@ -35,6 +35,11 @@ _PROTECTED = (
     "prohibited",
 )
 """What services say when a branch does not take pushes."""
+_PUSH_HINTS = {
+    "create or update workflow": "give the token the scope `workflow` (fine-grained: Workflows: write)",
+    "archived": "the repository is archived: unarchive it in its settings, or leave it alone",
+}
+"""What would be right, by what services say to other pushes that they refuse."""
 _ABSENT = ("not found", "does not exist", "does not appear to be a git repository", "could not be found")
 _REFUSED = ("authentication failed", "could not read username", "permission denied", "403", "401")
 
@@ -62,10 +67,18 @@ def open_remote(repo: TargetRepo, context: Context) -> RemoteForge:
 
 def _hosting(repo: TargetRepo, context: Context) -> Hosting | None:
     match repo.scm_type:
+        case "github":
+            from devstream_plugin_scm.github import GitHub
+
+            return GitHub(repo, context)
         case "gitea":
             from devstream_plugin_scm.gitea import Gitea
 
             return Gitea(repo, context)
+        case "bitbucket":
+            from devstream_plugin_scm.bitbucket import open_bitbucket
+
+            return open_bitbucket(repo, context)
         case _:
             return None
 
@@ -309,7 +322,8 @@ def _check_push(pushed: CompletedCommand, location: str) -> None:
     if pushed.returncode != 0:
         reason = "\n".join(pushed.stderr.strip().splitlines()[-20:])
         message = f"git push to {location} was refused"
-        raise OperationError(message, detail=reason)
+        hint = next((hint for words, hint in _PUSH_HINTS.items() if _says(pushed, (words,))), "")
+        raise OperationError(message, detail=reason, suggestion=hint)
 
 
 def _says(done: CompletedCommand, words: Sequence[str]) -> bool:

@@ -26,7 +26,7 @@ __all__ = [
     "check_service",
 ]
 
-SUPPORTED_SCM_TYPES = ("local", "gitea", "git")
+SUPPORTED_SCM_TYPES = ("local", "github", "gitea", "bitbucket", "git")
 DEFAULT_BRANCH = "main"
 VISIBILITIES = ("", "private", "internal", "public")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -43,8 +43,9 @@ class RepoInfo(Struct, kw_only=True, rename="camel"):
     scm_type: Annotated[
         str,
         option(
-            "What it lives in: `local` (a bare repository in a folder), `gitea` (and Forgejo), or `git` for one on a "
-            "server that exists already; by default what the url tells."
+            "What it lives in: `local` (a bare repository in a folder), `github` (and Enterprise), "
+            "`gitea` (and Forgejo), `bitbucket` (Cloud and Data Center), or `git` for one on a server that exists already; by default what the url "
+            "tells."
         ),
     ] = ""
     url: Annotated[str, option("Where it is, instead of the parts.")] = ""
@@ -58,7 +59,7 @@ class RepoInfo(Struct, kw_only=True, rename="camel"):
     api_url: Annotated[str, option("Root of the API, where it is not the usual one.")] = field(
         name="apiURL", default=""
     )
-    name_space: Annotated[str, option("GitLab: the group, of any depth: `group/subgroup`.")] = ""
+    name_space: Annotated[str, option("GitLab: the group, of any depth: `group/subgroup`. Bitbucket: the key of the project.")] = ""
     visibility: Annotated[str, option("`private` (the default), `internal` or `public`.")] = ""
     user: Annotated[
         str, option("The user that the token belongs to, where the service asks for both.", plain=True)
@@ -160,7 +161,7 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
             message = f"a repository on {self.scm_type} needs an owner or an org"
             raise ValueError(message)
         for step in filter(None, self.namespace.split("/")):
-            check_name(step)
+            check_name(step.removeprefix("~") if self.scm_type == "bitbucket" else step)
 
 
 def _kind_of(url: str) -> str:

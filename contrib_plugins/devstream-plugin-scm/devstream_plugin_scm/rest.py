@@ -261,6 +261,8 @@ def _said(answer: httpx.Response) -> str:
         return ""
     said = body.get("message") or body.get("error") or body.get("errors") or ""
     said = said.get("message", said) if isinstance(said, dict) else said
+    if isinstance(said, list):
+        said = "; ".join(str(part.get("message", part) if isinstance(part, dict) else part) for part in said)
     return " ".join(str(said).split())[:300]
 
 
