@@ -6,6 +6,8 @@ What work costs is counted in calls and bytes, which are the same on every machi
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,8 +21,7 @@ from devstream.state.manager import StateManager
 from devstream.state.sealed_backend import sealed
 from devstream.testing.crash import BackendAround
 from devstream.testing.keys import keyring
-from devstream.testing.kubernetes import KubernetesStandIn
-from devstream.testing.s3 import ACCESS_KEY, SECRET_KEY, create_bucket, moto_server
+from devstream.testing.s3 import ACCESS_KEY, SECRET_KEY, bucket_at, moto_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Counting", "Place", "changed", "filled", "places", "writer"]
 
+KEY = "main.key"
+"""The file of the key that encrypted states have."""
+
 _TOGETHER = 100
 """How many entries are handed in at once while a state is filled."""
 
@@ -39,13 +43,26 @@ class Place(NamedTuple):
     """Somewhere to keep states.
 
     Attributes:
-        options: what a configuration says of the state of this name under ``config.state``.
-        opened: the backend of the state of this name.
+        options: the backend's options for the state of this name.
+        key: whether states are encrypted there, with a key from a file.
     """
 
     name: str
+    folder: Path
+    backend: str
     options: Callable[[str], dict[str, Any]]
-    opened: Callable[[str], StateBackend]
+    make: Callable[[Mapping[str, Any], Path], StateBackend]
+    key: bool = False
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Give what a configuration says under ``config.state``; paths are relative to the folder."""
+        plain = {"backend": self.backend, "options": self.options(name)}
+        return plain | {"encryption": {"keys": [{"name": "main", "keyFile": KEY}]}} if self.key else plain
+
+    def open(self, name: str) -> StateBackend:
+        """Open the state of this name."""
+        backend = self.make(self.options(name), self.folder)
+        return sealed(backend, keyring("main")) if self.key else backend
 
 
 class Counting(BackendAround):
@@ -90,22 +107,85 @@ class Counting(BackendAround):
 
 @contextmanager
 def places(folder: Path) -> Iterator[dict[str, Place]]:
-    """Give the places, with the servers behind them.
+    """Give the places, with the servers behind them, by name.
 
-    Side effects: runs a server in a process and one in a thread; puts credentials for them into the environment.
+    Side effects: runs two servers in processes of their own; puts credentials for one into the environment.
     """
     os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-    with ExitStack() as stack:
-        url = stack.enter_context(moto_server())
-        cluster = stack.enter_context(KubernetesStandIn())
-        kubeconfig = cluster.kubeconfig(folder / "kubeconfig")
-        bucket = create_bucket(url)
-        local = Place("local", lambda name: _local(folder, name), lambda name: make_local(_local(folder, name)["options"], folder))
-        yield {
-            place.name: place
-            for place in (
-                local,
-                _encrypted(local, folder),
-                _place("moto", "s3", lambda name: {"bucket": bucket, "key": name, "endpoint": url, "allowHttp": True}, make_s3),
-            )
-        }
+    key = folder / KEY
+    key.touch(0o600)
+    key.write_bytes(b"main".ljust(32, b"\0"))
+    with moto_server() as url, bucket_at(url) as bucket, _stand_in(folder) as kubeconfig:
+
+        def in_bucket(name: str) -> dict[str, Any]:
+            return bucket.options(name, endpoint=url)
+
+        def in_cluster(name: str) -> dict[str, Any]:
+            return {"namespace": "default", "configmap": name, "kubeconfig": str(kubeconfig)}
+
+        made = (
+            Place("local", folder, "local", _in_file, make_local),
+            Place("local, encrypted", folder, "local", _in_file, make_local, key=True),
+            Place("moto", folder, "s3", in_bucket, make_s3),
+            Place("Kubernetes stand-in", folder, "k8s", in_cluster, make_kubernetes),
+        )
+        yield {place.name: place for place in made}
+
+
+def _in_file(name: str) -> dict[str, Any]:
+    return {"stateFile": f"{name}.state"}
+
+
+@contextmanager
+def _stand_in(folder: Path) -> Iterator[Path]:
+    """Run the stand-in for an API server in a process of its own; the value is a kubeconfig of its admin."""
+    path = folder / "kubeconfig"
+    argv = [sys.executable, "-m", "devstream.testing.kubernetes", str(path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield path
+        process.stdin.close()
+
+
+def writer(backend: StateBackend) -> StateWriter:
+    """Take the lease on a state, to write it."""
+    holder = this_process("run-of-benchmark", "benchmark")
+    return StateManager(backend).acquire(holder, timeout=0, notice=lambda _: None)
+
+
+def entry(number: int, mark: int = 0) -> Put:
+    """Make a record of a tool of the usual size."""
+    values = {"name": f"service-{number}", "owner": "platform", "replicas": mark, "ports": [8080, 9090]}
+    image = {"image": f"registry.example.com/service-{number}:1.4.2"}
+    tool = ToolState(
+        Address("noop", f"t{number}"),
+        options={"input": values | image},
+        depends_on=(f"noop.t{number - 1}",) if number else (),
+        tags=("bench", "core"),
+        properties={"input": values | image},
+        outputs={"output": values | image},
+        plugin="devstream",
+        plugin_version="0.1.0",
+        created="2026-01-01T00:00:00Z",
+        updated="2026-01-01T00:00:00Z",
+        op_id=f"{number:032x}",
+    )
+    return Put(tool.address, tool, PutReason.BOOKKEEPING)
+
+
+def filled(backend: StateBackend, tools: int) -> None:
+    """Record so many tools."""
+    with writer(backend) as handle:
+        for first in range(0, tools, _TOGETHER):
+            handle.record(*map(entry, range(first, min(first + _TOGETHER, tools))))
+            handle.flush()
+        handle.close(RunRecord("run-of-benchmark", "benchmark", "then", "now"))
+
+
+def changed(handle: StateWriter, changes: int, tools: int) -> None:
+    """Record changes of tools, each when the one before is stored, as tools that wait for each other do."""
+    for number in range(changes):
+        handle.record(entry(number % tools, number + 1))
+        handle.flush()

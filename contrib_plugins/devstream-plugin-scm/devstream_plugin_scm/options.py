@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import Annotated
 
 from msgspec import Struct, field
 
@@ -14,11 +15,27 @@ __all__ = [
     "ImageRepo",
     "SonarQube",
     "DingTalk",
+    "Slack",
+    "Webhook",
     "Pipeline",
     "LanguageDefaults",
     "defaults_for",
     "LANGUAGES",
 ]
+
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
+_PROJECT_KEY = re.compile(r"[A-Za-z0-9_.:-]+")
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.:/_~%-]+")
+_PEOPLE = re.compile(r"[\w+.@ ,-]*")
+_PIPELINE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?")
+_DOCKER_HUB = frozenset({"", "docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
+
+
+def _check(pattern: re.Pattern[str], value: str, what: str) -> None:
+    if value and not pattern.fullmatch(value):
+        message = f"{value!r} cannot be {what}"
+        raise ValueError(message)
 
 
 class Language(Struct, kw_only=True):
@@ -30,6 +47,14 @@ class Language(Struct, kw_only=True):
     frame_work: Annotated[str, option("The framework, as DevStream wrote it.")] = field(
         name="frameWork", default=""
     )
+
+    def __post_init__(self) -> None:
+        """Check the version: it becomes part of an image's name.
+
+        Raises:
+            ValueError: it is none.
+        """
+        _check(_CONTAINER, self.version, "a version")
 
 
 class Test(Struct, kw_only=True, rename="camel"):
@@ -45,72 +70,193 @@ class Test(Struct, kw_only=True, rename="camel"):
         name="CoverageStatusCommand", default=""
     )
 
+    def __post_init__(self) -> None:
+        """Check the image and the commands.
+
+        Raises:
+            ValueError: the image cannot be one, or a command is empty.
+        """
+        _check(_CONTAINER, self.container_name, "the name of an image")
+        if not all(command.strip() for command in self.command):
+            message = "a command is empty"
+            raise ValueError(message)
+
 
 class ImageRepo(Struct, kw_only=True):
     """Where images are pushed to. The password is not written into pipelines: they name a secret."""
 
-    url: Annotated[str, option("The registry; by default Docker Hub.", plain=True)] = ""
+    url: Annotated[
+        str,
+        option(
+            "The registry, with a path where it wants one: `ghcr.io`, `harbor.example.org/team`; by default Docker Hub.",
+            plain=True,
+        ),
+    ] = ""
     user: Annotated[str, option("The user, and the namespace of the image.", plain=True)] = ""
-    password: Annotated[Secret | None, option("The password.", secret=True, record_only=True)] = None
+    password: Annotated[Secret | None, option("The password.", secret=True)] = None
+    image: Annotated[
+        str,
+        option(
+            "The image's whole name, without a tag; by default `url/user/<repository>`. Give it where the user is no "
+            "namespace, as on ECR (`AWS`) or for a robot of Harbor.",
+            plain=True,
+        ),
+    ] = ""
 
-    def variables(self, app_name: str) -> dict[str, str]:
-        """Give what a template may use; ``image`` is the whole name without a tag."""
-        host = self.url.partition("://")[2] or self.url
-        image = "/".join(part.strip("/") for part in (host, self.user, app_name.lower()) if part)
-        return {"url": self.url, "user": self.user, "image": image}
+    def __post_init__(self) -> None:
+        """Check what becomes part of commands.
+
+        Raises:
+            ValueError: it cannot be part of an image's name.
+        """
+        if "@" in self._place or (self.url and not self.host and not self._is_docker_hub):
+            message = f'"{self.url}" is not the address of a registry'
+            raise ValueError(message)
+        _check(_IMAGE, self._place.lower(), "the address of a registry")
+        _check(_IMAGE, self.image, "the name of an image, without a tag")
+        if not self.image and self.user and not _IMAGE.fullmatch(self.user.lower()):
+            message = f"{self.user!r} cannot be part of an image's name: give its whole name in imageRepo.image"
+            raise ValueError(message)
+
+    @property
+    def _place(self) -> str:
+        """The url without its scheme."""
+        return (self.url.partition("://")[2] or self.url).strip("/")
+
+    @property
+    def _is_docker_hub(self) -> bool:
+        return self._place.partition("/")[0] in _DOCKER_HUB
+
+    @property
+    def host(self) -> str:
+        """What is logged in to; empty for Docker Hub."""
+        return "" if self._is_docker_hub else self._place.partition("/")[0].lower()
+
+    def name_for(self, app_name: str) -> str:
+        """Give the image's name without a tag."""
+        if self.image:
+            return self.image
+        path = "" if self._is_docker_hub else self._place
+        return "/".join(part.strip("/") for part in (path, self.user, app_name) if part).lower()
 
 
 class SonarQube(Struct, kw_only=True):
     """A SonarQube server that looks at the code."""
 
     name: Annotated[str, option("Key of the project.", plain=True)]
-    token: Annotated[Secret | None, option("Its token.", secret=True, record_only=True)] = None
-    url: Annotated[str, option("The server.", plain=True)] = ""
+    token: Annotated[Secret | None, option("Its token.", secret=True)] = None
+    url: Annotated[str, option("The server; by default SonarQube Cloud.", plain=True)] = ""
+
+    def __post_init__(self) -> None:
+        """Check what is written into the pipeline.
+
+        Raises:
+            ValueError: it is no key, or no URL.
+        """
+        _check(_PROJECT_KEY, self.name, "the key of a project")
+        _check(_PLAIN_URL, self.url, "the address of a server: https://HOST")
 
 
 class DingTalk(Struct, kw_only=True, rename="camel"):
     """A DingTalk robot that is told of results."""
 
     name: Annotated[str, option("Its name.", plain=True)] = ""
-    webhook: Annotated[Secret | None, option("Its webhook.", secret=True, record_only=True)] = None
-    security_type: Annotated[str, option("`KEY` or `SECRET`.")] = ""
-    security_value: Annotated[Secret | None, option("Key or secret.", secret=True, record_only=True)] = None
-    at_users: Annotated[str, option("Whom it mentions.")] = ""
+    webhook: Annotated[Secret | None, option("Its webhook.", secret=True)] = None
+    security_type: Annotated[str, option("`KEY` (a word in each message), or `SECRET` (a signature).")] = ""
+    security_value: Annotated[Secret | None, option("Key or secret.", secret=True)] = None
+    at_users: Annotated[str, option("Mobile numbers of whom it mentions, with commas between them.")] = ""
+
+    def __post_init__(self) -> None:
+        """Check that it can be told anything.
+
+        Raises:
+            ValueError: the kind of security is none of DingTalk's, or its value is missing.
+        """
+        if self.security_type not in {"", "KEY", "KEYWORD", "SECRET"}:
+            message = f'securityType "{self.security_type}" is none of: KEY, SECRET'
+            raise ValueError(message)
+        if self.security_type and self.security_value is None:
+            message = f"securityType: {self.security_type} needs a securityValue"
+            raise ValueError(message)
+        _check(_PEOPLE, self.at_users, "a list of users")
+
+
+class Slack(Struct, kw_only=True):
+    """A channel of Slack that is told of results."""
+
+    webhook: Annotated[Secret, option("Its incoming webhook.", secret=True)]
+
+
+class Webhook(Struct, kw_only=True):
+    """Any service that is told of results: it gets `{app, result, commit, url}` as JSON."""
+
+    url: Annotated[Secret, option("Where it is posted to.", secret=True)]
 
 
 class Pipeline(Struct, kw_only=True, rename="camel"):
     """What DevStream's pipeline tools have in common."""
 
+    name: Annotated[
+        str,
+        option(
+            "Name of this pipeline, where a repository has several: it is in the file's name and in the names of its "
+            "secrets. By default what `name` of an app's ci item says."
+        ),
+    ] = ""
     config_location: Annotated[
         str,
-        option("Template of the pipeline: `builtin:NAME`, a file or a folder; by default the one shipped."),
+        option(
+            "Template of the pipeline: `builtin:NAME`, a file, a folder, an archive, a file by https, or a git "
+            "repository as `URL//PATH?ref=VERSION`; by default the one shipped."
+        ),
     ] = ""
     image_repo: Annotated[ImageRepo | None, option("Where images are pushed to.")] = None
-    ding_talk: Annotated[DingTalk | None, option("Who is told of results.")] = None
+    ding_talk: Annotated[DingTalk | None, option("A DingTalk robot that is told of results.")] = None
+    slack: Annotated[Slack | None, option("A channel of Slack that is told of results.")] = None
+    webhook: Annotated[Webhook | None, option("Another service that is told of results.")] = None
     sonarqube: Annotated[SonarQube | None, option("A SonarQube server.")] = None
     language: Annotated[Language, option("Language of the app.")] = field(default_factory=Language)
     test: Annotated[Test, option("How it tests.")] = field(default_factory=Test)
 
-    def variables(self, app_name: str) -> dict[str, Any]:
-        """Give what a template may use, without anything secret."""
+    def __post_init__(self) -> None:
+        """Check the name.
+
+        Raises:
+            ValueError: it cannot be in a file's name and in a secret's.
+        """
+        _check(_PIPELINE_NAME, self.name, "the name of a pipeline: small letters, digits and dashes")
+
+    @property
+    def commands(self) -> list[str]:
+        """What tests the app in its container, in order; empty where it is not tested."""
+        if not self.test.enable:
+            return []
         defaults = defaults_for(self.language.name)
-        return {
-            "language": {
-                "name": self.language.name,
-                "version": self.language.version or (defaults.version if defaults else ""),
-                "framework": self.language.framework or self.language.frame_work,
-            },
-            "test": {
-                "enable": self.test.enable and bool(self.test.command or defaults),
-                "command": self.test.command or list(defaults.commands if defaults else ()),
-                "containerName": self.test.container_name or (defaults.image if defaults else ""),
-                "coverageCommand": self.test.coverage_command,
-                "CoverageStatusCommand": self.test.coverage_status_command,
-            },
-            "imageRepo": self.image_repo and self.image_repo.variables(app_name),
-            "sonarqube": self.sonarqube and {"name": self.sonarqube.name, "url": self.sonarqube.url},
-            "dingTalk": self.ding_talk and {"name": self.ding_talk.name, "atUsers": self.ding_talk.at_users},
-        }
+        commands = self.test.command or (defaults.commands_for(self.framework) if defaults else [])
+        more = (self.test.coverage_command, self.test.coverage_status_command) if commands else ()
+        return [*commands, *filter(None, more)]
+
+    @property
+    def framework(self) -> str:
+        """The framework, in small letters."""
+        return (self.language.framework or self.language.frame_work).casefold()
+
+    @property
+    def container(self) -> str:
+        """The image that it is tested in; empty for the CI system's own."""
+        defaults = defaults_for(self.language.name)
+        return self.test.container_name or (defaults.image_for(self.language.version) if defaults else "")
+
+    def check_that_it_does_something(self) -> None:
+        """Refuse a pipeline without a step.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if not (self.commands or self.image_repo or self.sonarqube):
+            known = f" (only {', '.join(LANGUAGES)} are tested by default)" if self.test.enable else ""
+            message = f"the pipeline would do nothing: give test.command, imageRepo or sonarqube{known}"
+            raise ValueError(message)
 
 
 class LanguageDefaults(Struct, frozen=True):
@@ -118,13 +264,25 @@ class LanguageDefaults(Struct, frozen=True):
 
     Attributes:
         version: used where the options name none.
-        image: the image it is tested in.
-        commands: what tests it there.
+        image: the image it is tested in; ``{}`` stands for the version.
+        commands: what tests it.
+        prepare: what comes before that in a fresh container.
+        frameworks: what tests it instead, by framework.
     """
 
     version: str
     image: str
     commands: tuple[str, ...]
+    prepare: tuple[str, ...] = ()
+    frameworks: dict[str, tuple[str, ...]] = {}
+
+    def image_for(self, version: str) -> str:
+        """Give the image for a version; empty for the usual one."""
+        return self.image.format(version or self.version)
+
+    def commands_for(self, framework: str) -> list[str]:
+        """Give what prepares and tests an app in a fresh container."""
+        return [*self.prepare, *self.frameworks.get(framework, self.commands)]
 
 
 def defaults_for(language: str) -> LanguageDefaults | None:
@@ -133,10 +291,16 @@ def defaults_for(language: str) -> LanguageDefaults | None:
 
 
 _DEFAULTS = {
-    "go": LanguageDefaults("1.22", "golang:1.22", ("go vet ./...", "go test ./...")),
-    "java": LanguageDefaults("17", "maven:3.9-eclipse-temurin-17", ("mvn -B test",)),
-    "nodejs": LanguageDefaults("20", "node:20", ("npm ci", "npm test")),
-    "python": LanguageDefaults("3.12", "python:3.12", ("python3 -m unittest discover",)),
+    "go": LanguageDefaults("1.25", "golang:{}", ("go vet ./...", "go test ./...")),
+    "java": LanguageDefaults("21", "maven:3.9-eclipse-temurin-{}", ("mvn -B test",)),
+    "nodejs": LanguageDefaults("22", "node:{}", ("npm ci", "npm test")),
+    "python": LanguageDefaults(
+        "3.13",
+        "python:{}",
+        ("python3 -m unittest discover",),
+        prepare=("if [ -f requirements.txt ]; then python3 -m pip install -r requirements.txt; fi",),
+        frameworks={"django": ("python3 manage.py test",)},
+    ),
 }
 _ALIASES = {
     "golang": "go",

@@ -207,7 +207,9 @@ def test_where_a_template_is(fields: dict[str, str], place: Place) -> None:
         ({"scm_type": "gitea", "owner": "../x", "name": "y"}, "cannot name a repository"),
     ],
 )
-def test_what_is_wrong_with_a_template_is_told_before_anything_runs(fields: dict[str, Any], said: str) -> None:
+def test_what_is_wrong_with_a_template_is_told_before_anything_runs(
+    fields: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ValueError, match=said) as caught:
         TemplateRepo(**fields)
     assert "s3cr3t" not in str(caught.value)
