@@ -539,7 +539,8 @@ def test_available(site: Site) -> None:
     assert ("tool", "new", ("old", "noop"), "installed", "All about my-dist.") in rows
     assert ("tool", "greeting", ("hello",), "local", "Greets people.") in rows
     assert ("backend", "s3", (), "installed", "All about my-dist.") in rows
-    assert [row[1] for row in rows if row[3] == "built-in"] == ["command", "file", "local", "env", "file"]
+    built_in = [row[1] for row in rows if row[3] == "built-in"]
+    assert built_in == ["command", "file", "k8s", "kubernetes", "local", "env", "file"]
     assert "shared" not in sys.modules
 
 

@@ -1,0 +1,205 @@
+"""Whole runs of the program against forges: an app is made, kept, repaired after faults and mishaps, and removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.forges.shop import CANARY, PASSWORD
+
+if TYPE_CHECKING:
+    from tests.forges.forges import Place
+
+MADE = dict.fromkeys(("repo-scaffolding.shop", "ci-generic.shop", "webhook.shop"), "create")
+HARMLESS = ("GET", "HEAD")
+
+
+def changing(place: Place) -> list[str]:
+    """List the requests that change something."""
+    return [
+        f"{request.method} {request.path}"
+        for request in place.service.requests
+        if request.method not in HARMLESS and not request.path.endswith("/git-upload-pack")
+    ]
+
+
+def test_the_whole_life_of_an_app(empty: Place) -> None:
+    shop, service = empty.shop, empty.service
+    assert shop.run() == MADE
+    empty.check()
+
+    service.requests.clear()
+    assert shop.run() == {}
+    assert changing(empty) == []
+    shop.devstream("verify", "--detailed-exitcode")
+
+    shop.replace("Hello, shop", "Good morning")
+    assert shop.plan() == {"repo-scaffolding.shop": "update"}
+    assert shop.run() == {"repo-scaffolding.shop": "update"}
+    assert "Good morning" in shop.show("service.py")
+    shop.replace("echo one", "echo two")
+    assert shop.run() == {"ci-generic.shop": "update"}
+    assert "echo two" in shop.show(empty.forge.pipeline)
+    empty.check(commits=4)
+
+    assert CANARY not in shop.written
+    assert PASSWORD not in shop.written
+    shop.devstream("delete", "--yes")
+    assert not service.repositories
+    shop.devstream("delete", "--yes")
+
+
+# faults: the first run may fail or not, the second one converges
+
+
+class Fault(NamedTuple):
+    """A request that goes wrong once: ``status`` 0 is a cut connection; ``after``: it was done."""
+
+    method: str
+    path: str
+    status: int
+    after: bool = False
+    headers: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
+
+
+MAKE, HOOK, PUSH = "{api}/orgs/acme/repos", "{api}/repos/acme/shop/hooks", "/acme/shop.git/git-receive-pack"
+FAULTS = [
+    *(Fault("POST", path, status) for path in (MAKE, HOOK) for status in (401, 403, 404, 409, 422, 500, 0)),
+    *(Fault("POST", path, status, after=True) for path in (MAKE, HOOK, PUSH) for status in (500, 0)),
+    *(Fault("POST", path, 429, headers={"Retry-After": retry}) for path in (MAKE, HOOK) for retry in "01"),
+    Fault("POST", HOOK, 429, headers={"Retry-After": "3600"}),
+    *(Fault("POST", PUSH, status) for status in (401, 403, 500, 0)),
+    *(Fault("GET", "{api}/repos/acme/shop", status) for status in (401, 403, 500, 0)),
+    *(Fault("GET", "/acme/shop.git/info/refs", status) for status in (403, 500, 0)),
+]
+SAMPLE = (Fault("POST", PUSH, 0, after=True), Fault("POST", MAKE, 500, after=True))
+
+
+def _named(fault: Fault) -> str:
+    after = "-after" if fault.after else ""
+    return f"{fault.method}-{fault.path.rpartition('/')[2]}-{fault.status}{after}{''.join(fault.headers.values())}"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=() if fault in SAMPLE else pytest.mark.slow, id=_named(fault))
+        for fault in FAULTS
+    ],
+)
+def test_the_second_run_after_a_fault_converges(empty: Place, fault: Fault) -> None:
+    where = fault.path.format(api=empty.forge.api)
+    armed = empty.service.fail(
+        fault.method, where, status=fault.status, after=fault.after, headers=fault.headers
+    )
+    ended = empty.shop.devstream("run", "--yes", code=None)
+    assert armed.times == 0, "the fault was met"
+    assert ended.code in (0, 4), ended.err
+    empty.shop.run()
+    empty.check()
+    assert not empty.repository.pulls
+
+
+# mishaps: what people and crashes leave behind
+
+
+def test_a_repository_renamed_by_hand_gets_its_name_again(place: Place) -> None:
+    hook = place.hook["id"]
+    place.rename("store")
+    assert place.shop.plan()["repo-scaffolding.shop"] == "update"
+    place.shop.run()
+    place.shop.run()
+    place.check()
+    assert place.hook["id"] == hook
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edit", [{"active": False}, {"events": []}])
+def test_a_webhook_edited_by_hand_is_put_right(place: Place, edit: dict[str, object]) -> None:
+    before = place.hook["id"]
+    place.hook.update(edit)
+    assert place.shop.run() == {"webhook.shop": "update"}
+    place.check()
+    assert place.hook["id"] == before
+
+
+@pytest.mark.slow
+def test_a_webhook_and_a_pipeline_removed_by_hand_come_back(place: Place) -> None:
+    place.repository.hooks.clear()
+    place.shop.commit(place.forge.pipeline, "", remove=True)
+    assert place.shop.run() == {"webhook.shop": "create", "ci-generic.shop": "create"}
+    place.check(commits=4)
+
+
+@pytest.mark.slow
+def test_a_repository_that_lost_all_its_branches_is_filled_again(place: Place) -> None:
+    for reference in place.shop.git("acme/shop", "for-each-ref", "--format=%(refname)").split():
+        place.shop.git("acme/shop", "update-ref", "-d", reference)
+    place.shop.run()
+    place.shop.run()
+    place.check()
+
+
+@pytest.mark.slow
+def test_half_a_tree_is_completed(place: Place) -> None:
+    """Files of the template that people removed stay removed; the pipeline is the tool's own and comes back."""
+    place.shop.commit("Dockerfile", "", remove=True)
+    place.shop.commit(place.forge.pipeline, "", remove=True)
+    place.shop.run()
+    assert "Dockerfile" not in place.shop.files()
+    assert place.forge.pipeline in place.shop.files()
+    assert place.shop.plan() == {}
+
+
+@pytest.mark.slow
+def test_a_branch_left_over_is_no_obstacle(place: Place) -> None:
+    head = place.shop.git("acme/shop", "rev-parse", "main~1").strip()
+    for address in ("repo-scaffolding.shop", "ci-generic.shop"):
+        place.shop.git("acme/shop", "update-ref", f"refs/heads/devstream/{address}", head)
+    place.shop.replace("echo one", "echo two")
+    place.shop.replace("Hello, shop", "Good morning")
+    place.shop.run()
+    assert "echo two" in place.shop.show(place.forge.pipeline)
+    assert "Good morning" in place.shop.show("service.py")
+    assert not place.repository.pulls
+    assert place.shop.plan() == {}
+
+
+@pytest.mark.slow
+def test_a_protected_branch_gets_one_pull_request(place: Place) -> None:
+    place.service.protect("acme/shop", "main")
+    place.shop.replace("Hello, shop", "Good morning")
+    place.shop.devstream("run", "--yes")
+    place.shop.devstream("run", "--yes")
+    (pull,) = place.repository.pulls
+    assert pull["head"]["ref"] == "devstream/repo-scaffolding.shop"
+    assert "Good morning" in place.shop.show("service.py", branch="devstream/repo-scaffolding.shop")
+    assert "Good morning" not in place.shop.show("service.py")
+    assert place.shop.plan() == {}
+    assert len(place.repository.hooks) == 1
+
+
+@pytest.mark.slow
+def test_what_people_push_is_no_drift_and_stays(place: Place) -> None:
+    place.shop.commit("NOTES.md", "ours\n")
+    place.shop.commit("service.py", place.shop.show("service.py") + "# ours\n")
+    assert place.shop.run() == {}
+    place.shop.replace("Hello, shop", "Good morning")
+    place.shop.run()
+    text = place.shop.show("service.py")
+    assert "Good morning" in text
+    assert text.endswith("# ours\n")
+    assert place.shop.show("NOTES.md") == "ours\n"
+    assert place.shop.plan() == {}
+
+
+@pytest.mark.slow
+def test_a_repository_of_somebody_else_is_not_taken(empty: Place) -> None:
+    empty.shop.run()
+    (empty.shop.folder / "devstream.state").unlink()
+    empty.repository.description = "somebody's own"
+    ended = empty.shop.devstream("run", "--yes", code=4)
+    assert "exists already and is not ours" in ended.err
+    assert empty.shop.devstream("run", "--yes", code=4).err
+    assert len(empty.shop.log()) == 2
