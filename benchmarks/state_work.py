@@ -5,17 +5,20 @@ What work costs is counted in calls and bytes, which are the same on every machi
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.measure import BenchmarkError
 from devstream.builtin.kubernetes import make_kubernetes
 from devstream.builtin.local import make_local
 from devstream.builtin.s3 import make_s3
 from devstream.model.address import Address
 from devstream.model.state import Put, PutReason, RunRecord, ToolState
+from devstream.state.head import new_id
 from devstream.state.holder import this_process
 from devstream.state.manager import StateManager
 from devstream.state.sealed_backend import sealed
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from devstream.state.backend import Head, StateBackend
     from devstream.state.session import StateWriter
 
-__all__ = ["Counting", "Place", "changed", "filled", "places", "writer"]
+__all__ = ["KEY", "Counting", "Place", "changed", "filled", "one_run", "places", "writer"]
 
 KEY = "main.key"
 """The file of the key that encrypted states have."""
@@ -109,13 +112,12 @@ class Counting(BackendAround):
 def places(folder: Path) -> Iterator[dict[str, Place]]:
     """Give the places, with the servers behind them, by name.
 
-    Side effects: runs two servers in processes of their own; puts credentials for one into the environment.
+    Side effects: runs two servers in processes of their own; the environment has credentials for one meanwhile.
     """
-    os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
     key = folder / KEY
     key.touch(0o600)
     key.write_bytes(b"main".ljust(32, b"\0"))
-    with moto_server() as url, bucket_at(url) as bucket, _stand_in(folder) as kubeconfig:
+    with _credentials(), moto_server() as url, bucket_at(url) as bucket, _stand_in(folder) as kubeconfig:
 
         def in_bucket(name: str) -> dict[str, Any]:
             return bucket.options(name, endpoint=url)
@@ -125,15 +127,30 @@ def places(folder: Path) -> Iterator[dict[str, Place]]:
 
         made = (
             Place("local", folder, "local", _in_file, make_local),
-            Place("local, encrypted", folder, "local", _in_file, make_local, key=True),
+            Place("local, encrypted", folder, "local", _in_sealed_file, make_local, key=True),
             Place("moto", folder, "s3", in_bucket, make_s3),
             Place("Kubernetes stand-in", folder, "k8s", in_cluster, make_kubernetes),
         )
         yield {place.name: place for place in made}
 
 
+@contextmanager
+def _credentials() -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def _in_file(name: str) -> dict[str, Any]:
     return {"stateFile": f"{name}.state"}
+
+
+def _in_sealed_file(name: str) -> dict[str, Any]:
+    return {"stateFile": f"{name}.sealed.state"}
 
 
 @contextmanager
@@ -150,8 +167,8 @@ def _stand_in(folder: Path) -> Iterator[Path]:
 
 
 def writer(backend: StateBackend) -> StateWriter:
-    """Take the lease on a state, to write it."""
-    holder = this_process("run-of-benchmark", "benchmark")
+    """Take the lease on a state, to write it, for a run of its own."""
+    holder = this_process(new_id(), "benchmark")
     return StateManager(backend).acquire(holder, timeout=0, notice=lambda _: None)
 
 
@@ -189,3 +206,28 @@ def changed(handle: StateWriter, changes: int, tools: int) -> None:
     for number in range(changes):
         handle.record(entry(number % tools, number + 1))
         handle.flush()
+
+
+def one_run(place: Place, name: str, tools: int, parallelism: int) -> int:
+    """Run so many tools that do nothing, from an empty state, with the real program; give how often it swapped."""
+    config = place.folder / f"{name}.yaml"
+    blocks = [{"name": "noop", "instanceID": f"t{number}"} for number in range(tools)]
+    config.write_text(
+        json.dumps({"config": {"state": place.config(name)}, "tools": blocks}), encoding="utf-8"
+    )
+    argv = [
+        sys.executable,
+        "-m",
+        "devstream",
+        "run",
+        "--yes",
+        f"--parallelism={parallelism}",
+        "-f",
+        str(config),
+    ]
+    subprocess.run(argv, check=True, capture_output=True)
+    state = StateManager(place.open(name)).read()
+    if len(state.tools) != tools or state.open_operations:
+        message = f"{len(state.tools)} of {tools} tools were recorded in {place.name}"
+        raise BenchmarkError(message)
+    return state.serial - 1

@@ -91,7 +91,10 @@ class Command:
     def devstream_tool_schema(self) -> ToolSchema:
         """Describe the options."""
         return ToolSchema(
-            CommandOptions, doc="Runs commands of yours to create, read, update and delete.", traits=_traits
+            CommandOptions,
+            doc="Runs commands of yours to create, read, update and delete.",
+            traits=_traits,
+            example={"create": ["echo", '{"outputs": {}}']},
         )
 
     @hookimpl

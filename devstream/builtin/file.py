@@ -65,7 +65,11 @@ class FileTool:
     def devstream_tool_schema(self) -> ToolSchema:
         """Describe the options."""
         return ToolSchema(
-            FileOptions, doc="Keeps a file, its content and its mode.", adopts=True, traits=_traits
+            FileOptions,
+            doc="Keeps a file, its content and its mode.",
+            adopts=True,
+            traits=_traits,
+            example={"path": "notes/hello.txt", "content": "Hello, world"},
         )
 
     @hookimpl

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["apps"]
 
 _SHORT = 19
-"""Characters that are shown of the pin; of what is newer all are, to be copied into the configuration."""
+"""Characters that are shown of the pin; a newer tag or commit is shown whole, to be copied into the configuration."""
 
 
 class _Templated(Immutable, frozen=True):
@@ -128,14 +128,14 @@ def _lines(found: Sequence[_Templated], look: Look) -> Sequence[str]:
 
     if not found:
         return ["No app is made from a template."]
-    head = ("app", "template", "pinned", "latest", "")
+    head = ("app", "template", "pinned", "latest", "is")
     rows = [
         (
             one_line(one.app or str(one.address)),
             one_line(one.url),
             one_line(_short(one.pinned)),
-            one_line(one.latest or "-"),
-            "behind" if one.behind else "",
+            one_line(_whole(one.latest)),
+            "behind" if one.behind else "up to date",
         )
         for one in found
     ]
@@ -145,6 +145,11 @@ def _lines(found: Sequence[_Templated], look: Look) -> Sequence[str]:
 
 def _short(version: str | None) -> str:
     return "-" if version is None else version[:_SHORT]
+
+
+def _whole(version: str | None) -> str:
+    """Give a tag or a commit in full; a digest is too long for a table."""
+    return _short(version) if version is None or version.startswith("sha256:") else version
 
 
 def _data(one: _Templated, mask: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from devstream.plugins.listing import PluginListing
     from devstream.report.terminal import Look
 
-__all__ = ["listing"]
+__all__ = ["listing", "plugin_folder"]
 
 
 @click.group(name="list", cls=LazyGroup, epilog=epilog("devstream list plugins"))
@@ -43,7 +43,7 @@ def plugins(app: Application, *, pattern: str | None) -> Answer:
     from devstream.plugins.manager import PluginManager
 
     app.begin("list plugins")
-    manager = PluginManager(folder=_folder(app), arguments=app.shared.plugins, environ=app.environ)
+    manager = PluginManager(folder=plugin_folder(app), arguments=app.shared.plugins, environ=app.environ)
     found = _matching(manager.available(), pattern)
 
     def data(mask: Any) -> Mapping[str, Any]:
@@ -62,7 +62,7 @@ def plugins(app: Application, *, pattern: str | None) -> Answer:
     return Answer(data, lines)
 
 
-def _folder(app: Application) -> Path:
+def plugin_folder(app: Application) -> Path:
     """Find the folder beside whose configuration ``devstream_plugins.py`` may lie."""
     given = app.shared.config_file
     if given is None:

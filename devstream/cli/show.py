@@ -41,15 +41,33 @@ show.add_command(status)
 
 
 @show.command(
-    short_help="The configuration, variables filled in.",
-    epilog=epilog("devstream show config", "devstream show config -f shop/ --var branch=main -o json"),
+    short_help="The configuration, variables filled in; or one to begin with.",
+    epilog=epilog(
+        "devstream show config",
+        "devstream show config -f shop/ --var branch=main -o json",
+        "devstream show config --plugin repo-scaffolding            a tool's options, explained",
+        "devstream show config --template apps > devstream.yaml     something to begin with",
+    ),
+)
+@click.option("--plugin", metavar="NAME", help="Instead: a tool to begin with, its options explained.")
+@click.option(
+    "--template",
+    type=click.Choice(["quickstart", "apps", "gitops"]),
+    help="Instead: a whole configuration to begin with.",
 )
 @source_options
 @output_options
 @click.pass_obj
-def config(app: Application) -> Answer:
-    """Show the configuration with its variables filled in; secrets are named, not shown."""
+def config(app: Application, *, plugin: str | None, template: str | None) -> Answer:
+    """Show the configuration with its variables filled in; secrets are named, not shown.
+
+    With --plugin or --template, show one to begin with; yours is not read then.
+    """
     app.begin("show config")
+    if plugin or template:
+        from devstream.cli.starting import starting_point
+
+        return starting_point(app, plugin=plugin, template=template)
     session = app.open(app.invocation(offline=True))
     rendered = session.config.rendered
     app.warn(session.warnings)

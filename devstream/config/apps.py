@@ -29,11 +29,12 @@ REPO_KEYS = frozenset(
     {
         *("owner", "org", "name", "branch", "scmType", "token", "url", "apiURL", "baseURL", "nameSpace"),
         *("visibility", "sshPrivateKey", "workPath", "needAuth"),
+        *("user", "knownHosts", "caFile", "allowHttp"),
     }
 )
-"""The keys of a repository, DevStream's names."""
+"""The keys of a repository: DevStream's names, then our own."""
 
-_TEMPLATE_KEYS = ("version", "follow", "path", "sha256", "update")
+_REPO_TEMPLATE_KEYS = ("vars", "version", "follow", "path", "sha256", "update")
 _APP_KEYS = frozenset({"name", "spec", "repo", "repoTemplate", "ci", "cd", "dependsOn", "tags", "protect"})
 _PIPELINE_KEYS = frozenset({"type", "templateName", "options", "vars", "name"}) | TREATMENT_KEYS
 _TEMPLATE_KEYS = frozenset({"name", "type", "options"}) | TREATMENT_KEYS
@@ -215,7 +216,7 @@ def _read_repo_template(block: Block | None) -> tuple[dict[str, Any] | None, Any
     if block is None:
         return None, None
     variables = block.mapping("vars")
-    repo = _repo_values(block, "repoTemplate", ("vars", *_TEMPLATE_KEYS))
+    repo = _repo_values(block, "repoTemplate", _REPO_TEMPLATE_KEYS)
     repo.pop("vars", None)
     return repo, variables
 

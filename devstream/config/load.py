@@ -79,12 +79,17 @@ def load_config(inputs: ConfigInputs) -> Config:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Trees hold no cycles, so that looking for garbage among them only takes time."""
+    """Trees hold no cycles, so that looking for garbage among them only takes time.
+
+    They are put beside the oldest objects at the end, or the next allocation would have all of them looked at.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
+        gc.unfreeze()
         if was_on:
             gc.enable()
 

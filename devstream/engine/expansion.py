@@ -54,6 +54,7 @@ def expand_config(
     """
     expansion, missing = _expanded(config, plugins)
     prepared: list[ToolInstance] = []
+    claims: list[tuple[ToolInstance, str]] = []
     found: list[Diagnostic] = [*expansion.warnings, *expansion.errors]
     for tool in expansion.tools:
         try:
@@ -64,12 +65,37 @@ def expand_config(
         _conceal_written_secrets(ready, conceal)
         found += plugin.check(ready)
         prepared.append(ready)
+        claims += [(ready, claim) for claim in plugin.claims(ready)]
+    found += _claimed_twice(claims)
     errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
     if missing is not None and not errors:
         raise missing
     if errors:
         raise _all_at_once(errors, missing, expansion, config)
     return Expanded(tuple(prepared), tuple(found))
+
+
+def _claimed_twice(claims: Sequence[tuple[ToolInstance, str]]) -> list[Diagnostic]:
+    """Find what two tools would take from each other, run after run; the later one is told, once."""
+    first: dict[str, ToolInstance] = {}
+    found: dict[tuple[Any, Any], Diagnostic] = {}
+    for tool, claim in claims:
+        other = first.setdefault(claim, tool)
+        if other is not tool and (tool.address, other.address) not in found:
+            found[tool.address, other.address] = _claim_mistake(tool, other, claim)
+    return list(found.values())
+
+
+def _claim_mistake(tool: ToolInstance, other: ToolInstance, claim: str) -> Diagnostic:
+    from devstream.errors import Diagnostic
+
+    return Diagnostic(
+        f"{tool.address} and {other.address} both keep {claim}",
+        code="kept-twice",
+        mark=tool.origin.mark,
+        address=str(tool.address),
+        suggestion="give one of them a `name`, or leave it out",
+    )
 
 
 def every_mistake(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from devstream.record import Immutable, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import msgspec
+
+    from devstream.model.address import Address
 
 __all__ = ["Traits", "ToolSchema", "AppDefaults", "option"]
 
@@ -59,6 +61,9 @@ class ToolSchema(Immutable, frozen=True):
         app_options: fills in what an app implies when the tool stands under ``ci`` or ``cd``; gets the app
             and the options as expanded, gives the options to use.
         version: grows when recorded options need a migration.
+        claims: names what only one tool of a config may keep, by the instance's address, its app (or None) and its
+            options as expanded, some of which may not be known yet: ``.gitlab-ci.yml of git.example.org/acme/shop``.
+        example: options that are enough for a valid instance, for `devstream show config --plugin`.
     """
 
     options: type[msgspec.Struct]
@@ -69,6 +74,8 @@ class ToolSchema(Immutable, frozen=True):
     app_options: Callable[[AppDefaults, dict[str, Any]], dict[str, Any]] | None = None
     version: int = 1
     extra: Mapping[str, Any] = field(default_factory=dict)
+    claims: Callable[[Address, str | None, Mapping[str, Any]], Iterable[str]] | None = None
+    example: Mapping[str, Any] = field(default_factory=dict)
 
 
 def option(

@@ -91,6 +91,20 @@ class ToolPlugin:
         """List every mistake and every warning about an instance's options, as far as they are known."""
         return self._options.check(instance) if self._options else []
 
+    def claims(self, instance: ToolInstance) -> tuple[str, ...]:
+        """Name what only one tool of a config may keep.
+
+        Raises:
+            PluginError: the plugin's own answer fails.
+        """
+        if self.schema is None or self.schema.claims is None:
+            return ()
+        try:
+            return tuple(self.schema.claims(instance.address, instance.app, instance.options))
+        except (Exception, SystemExit) as error:
+            message = f"{self._owner} cannot tell what it keeps: {type(error).__name__}: {error}"
+            raise PluginError(message, code="plugin-contract") from error
+
     def prepare(self, options: dict[str, Value], env: Callable[[SecretRef], str] | None) -> dict[str, Value]:
         """Bring options into the form they are compared and recorded in; what is wrong with them is for `check`.
 

@@ -32,6 +32,9 @@ __all__ = [
 RECENT = 16
 """How many earlier write ids a head remembers, so that a swap that was overtaken is still recognised."""
 
+_READABLE = 10
+"""How many records people may want to read."""
+
 _SUM = b'"sum"'
 
 
@@ -131,9 +134,13 @@ def _tail(body: bytes) -> bytes:
 
 
 def encode_head(document: HeadDocument) -> bytes:
-    """Give the bytes of a head: indented while all of it is inline, so that people can read it."""
+    """Give the bytes of a head: indented while all of it is inline, so that people can read it.
+
+    Not where a run has recorded a lot so far: it would write twice as much each time.
+    """
     text = msgspec.json.encode(document)
-    return seal(msgspec.json.format(text, indent=2) if document.snapshot.blob is None else text)
+    is_for_people = document.snapshot.blob is None and len(document.records) <= _READABLE
+    return seal(msgspec.json.format(text, indent=2) if is_for_people else text)
 
 
 def first_head(now: str) -> HeadDocument:

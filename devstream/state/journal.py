@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from devstream.state.reading import Loaded
     from devstream.state.swap import Swapper
 
-__all__ = ["Beating", "Encoded", "Journal", "ROLL", "TAIL", "SMALL", "SEGMENTS", "KEPT"]
+__all__ = ["Beating", "Encoded", "Journal", "ROLL", "TAIL", "SMALL", "SEGMENTS", "KEPT", "MANY"]
 
 ROLL = 32 * 1024
 """Bytes of inline records above which they become a segment."""
@@ -57,6 +57,9 @@ SEGMENTS = 64
 KEPT = 10
 """How many replaced snapshots the history keeps."""
 
+MANY = 8
+"""Segments after a replaced snapshot above which they become one: the history names them in every head."""
+
 _LEAST_ENTRY = 64
 """Bytes that the entry of one tool takes at the very least."""
 
@@ -66,6 +69,13 @@ class Encoded(NamedTuple):
 
     record: Record
     text: bytes
+
+
+class _Segment(msgspec.Struct, frozen=True):
+    """A segment, its records as they are written."""
+
+    format: int
+    records: list[msgspec.Raw]
 
 
 class Beating(NamedTuple):
@@ -235,6 +245,7 @@ class Journal:
         kept = self._keep(document, inline)
         history = (kept, *document.history)
         gone = [blob.name for old in history[KEPT:] for blob in (old.snapshot, *old.segments)]
+        gone += [blob.name for blob in document.segments if blob not in kept.segments]
         garbage = (*document.garbage, *(Garbage(name, self._holder.run_id) for name in gone))
         snapshot = Snapshot(
             serial=document.serial, at=self._clock(), run_id=self._holder.run_id, state=msgspec.Raw(text)
@@ -248,7 +259,7 @@ class Journal:
 
     def _keep(self, document: HeadDocument, inline: list[msgspec.Raw]) -> Kept:
         """Give the present snapshot as the history keeps it, with what followed: even without a head it tells all."""
-        old, segments = document.snapshot, document.segments
+        old, segments = document.snapshot, self._joined(document)
         if old.blob is None:
             after = {"segments": _names(segments), "then": inline}
             blob = self._put("snapshot", document, _content(old, document.history) | after)
@@ -257,6 +268,28 @@ class Journal:
             if inline:
                 segments = (*segments, self._put("segment", document, {"records": inline}))
         return Kept(serial=old.serial, at=old.at, run_id=old.run_id, snapshot=blob, segments=segments)
+
+    def _joined(self, document: HeadDocument) -> tuple[Blob, ...]:
+        """Give the segments after the present snapshot, many of them as one.
+
+        They stay as they are where one is damaged or of an older format: whoever reads it will say so.
+        """
+        if len(document.segments) <= MANY:
+            return document.segments
+        try:
+            records = [record for blob in document.segments for record in self._records_in(blob)]
+        except (DevstreamError, ValueError):
+            return document.segments
+        return (self._put("segment", document, {"records": records}),)
+
+    def _records_in(self, blob: Blob) -> list[msgspec.Raw]:
+        data = self._backend.get_blob(blob.name)
+        if data is None or digest(data) != blob.sha256:
+            raise ValueError(blob.name)
+        segment = msgspec.json.decode(data, type=_Segment)
+        if segment.format != FORMAT:
+            raise ValueError(blob.name)
+        return segment.records
 
     def _put(self, kind: str, document: HeadDocument, content: dict[str, Any]) -> Blob:
         """Store a blob under a name that never was."""

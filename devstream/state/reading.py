@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from devstream.errors import StateConflictError, StateDamagedError, StateError
+from devstream.errors import DevstreamError, StateConflictError, StateDamagedError, StateError
 from devstream.model.address import Address
 from devstream.model.state import OpenOperation, State
 from devstream.state.backend import KernelLease
@@ -82,25 +82,34 @@ def load(backend: StateBackend) -> Loaded | None:
 
 def _refuse_lost_head(backend: StateBackend) -> None:
     """A head that is gone while its blobs are there was lost; it never means that nothing is recorded."""
-    if not isinstance(backend, KernelLease):
-        return  # elsewhere listing may be neither allowed nor cheap
-    blobs = backend.list_blobs()
+    try:
+        blobs = backend.list_blobs()
+    except DevstreamError:
+        if isinstance(backend, KernelLease):
+            raise
+        return  # elsewhere listing may not be allowed
     if blobs:
+        parts = f"{backend.location}.d" if isinstance(backend, KernelLease) else "these"
         raise StateDamagedError(
             f"the state {backend.location} is gone, but {len(blobs)} snapshots of it are still there",
             detail="`devstream state history` lists the snapshots, `devstream state restore SERIAL` goes back to one.",
-            suggestion=f"restore one; to forget all that was recorded, remove {backend.location}.d too",
+            suggestion=f"restore one; to forget all that was recorded, remove {parts} too",
         )
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Nothing of what is read is garbage: looking for cycles among it takes longer than reading it."""
+    """Nothing of what is read is garbage: looking for cycles among it takes as long as reading it.
+
+    It is put beside the oldest objects at the end, or the next allocation would have all of it looked at.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
+        gc.unfreeze()
         if was_enabled:
             gc.enable()
 

@@ -45,6 +45,7 @@ _CONFIG = ("url", "content_type", "secret", "insecure_ssl")
 _MASK = "********"
 _VARIABLES_PAGE = 30
 _LARGEST = 48 * 1024
+_TIMES = {"created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z"}
 
 
 class GitHubSettings(GitHubRepositories):
@@ -67,7 +68,9 @@ class GitHubSettings(GitHubRepositories):
         events = self._events(wanted.get("events", ["push"]))
         if any(hook["config"]["url"] == config["url"] for hook in found.hooks.values()):
             message = "Hook already exists on this repository"
-            raise Refused(422, "Validation Failed", errors=[{"resource": "Hook", "message": message}])
+            raise Refused(
+                422, "Validation Failed", errors=[{"resource": "Hook", "code": "custom", "message": message}]
+            )
         number = self.next_number()
         found.hooks[number] = {
             "type": "Repository",
@@ -95,7 +98,9 @@ class GitHubSettings(GitHubRepositories):
         unknown = sorted(set(events) - _EVENTS)
         if unknown:
             message = f"Invalid event '{unknown[0]}'"
-            raise Refused(422, "Validation Failed", errors=[{"resource": "Hook", "message": message}])
+            raise Refused(
+                422, "Validation Failed", errors=[{"resource": "Hook", "code": "custom", "message": message}]
+            )
         return sorted(set(events))
 
     def _keep(self, repository: GitHubRepository, number: int, config: dict[str, Any]) -> None:
@@ -141,7 +146,7 @@ class GitHubSettings(GitHubRepositories):
     @route("GET", f"{REPO}/actions/secrets")
     def list_secrets(self, request: Request) -> Response:
         """List secrets by name."""
-        names = [{"name": name, "created_at": "2024-01-01T00:00:00Z"} for name in self.find(request).secrets]
+        names = [{"name": name, **_TIMES} for name in self.find(request).secrets]
         return self.paged(request, names, key="secrets")
 
     @route("GET", f"{REPO}/actions/secrets/public-key")
@@ -185,7 +190,7 @@ class GitHubSettings(GitHubRepositories):
     def list_variables(self, request: Request) -> Response:
         """List variables, on smaller pages than anything else."""
         kept = self.find(request).variables.items()
-        items = [{"name": name, "value": value} for name, value in kept]
+        items = [{"name": name, "value": value, **_TIMES} for name, value in kept]
         return self.paged(request, items, most=_VARIABLES_PAGE, key="variables")
 
     @route("POST", f"{REPO}/actions/variables")
@@ -214,7 +219,7 @@ class GitHubSettings(GitHubRepositories):
     def show_variable(self, request: Request) -> Response:
         """Show a variable."""
         found, name = self._variable(request)
-        return Response(200, {"name": name, "value": found.variables[name]})
+        return Response(200, {"name": name, "value": found.variables[name], **_TIMES})
 
     @route("PATCH", f"{REPO}/actions/variables/{{name}}")
     def edit_variable(self, request: Request) -> Response:

@@ -24,7 +24,7 @@ import subprocess
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -38,7 +38,10 @@ __all__ = ["Service", "Request", "Response", "Fault", "route"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked. ``values`` are the parts of the path that a route names; header names are lower case."""
+    """What was asked. ``values`` are the parts of the path that a route names; header names are lower case.
+
+    ``query`` has the last value of each name, ``repeated`` all of them.
+    """
 
     method: str
     path: str
@@ -46,6 +49,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     values: Mapping[str, str] = field(default_factory=dict)
+    repeated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def json(self) -> Any:
@@ -261,7 +265,7 @@ _GIT = re.compile(r"\.git/(?:info/refs|(?P<service>git-upload-pack|git-receive-p
 
 
 def _with(request: Request, values: Mapping[str, str]) -> Request:
-    return Request(request.method, request.path, request.query, request.headers, request.body, values)
+    return replace(request, values=values)
 
 
 def _http_backend(request: Request, repository: Path, rest: str) -> Response:
@@ -332,9 +336,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _request(self) -> Request:
         parts = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        asked = parse_qs(parts.query, keep_blank_values=True)
+        query = {name: values[-1] for name, values in asked.items()}
+        repeated = {name: tuple(values) for name, values in asked.items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Request(self.command, parts.path, query, headers, self._body())
+        return Request(self.command, parts.path, query, headers, self._body(), repeated=repeated)
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").casefold() != "chunked":

@@ -47,6 +47,7 @@ RAW_WORLD: dict[str, str] = {
     "devstream/engine/context.py": "hands httpx to hooks",
     "devstream/engine/state_keys.py": "runs the user's own command that prints a passphrase",
     "devstream/engine/transport.py": "the transport of httpx that hooks are given",
+    "contrib_plugins/devstream-plugin-scm/devstream_plugin_scm/downloads.py": "builds an httpx client on a guarded transport",
     "contrib_plugins/devstream-plugin-scm/devstream_plugin_scm/rest": "builds httpx and requests clients on guarded transports",
     "devstream/testing/": "runs the product and plain commands in tests",
     "devstream/report/graph.py": "calls dot for SVG",

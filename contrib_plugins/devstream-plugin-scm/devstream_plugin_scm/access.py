@@ -56,6 +56,8 @@ def opened(remote: Remote, folder: Path) -> Iterator[Mapping[str, str]]:
         environment = {"GIT_ALLOW_PROTOCOL": parsed.scheme, "GIT_CONFIG_GLOBAL": str(place / "config")}
         if parsed.scheme == "ssh":
             environment |= _ssh(remote, place)
+        else:
+            environment["HOME"] = str(place)  # git would show the server what ~/.netrc says
         _write(place / "config", _configuration(remote, place))
         yield environment
     finally:
@@ -82,7 +84,8 @@ def _configuration(remote: Remote, place: Path) -> str:
         "\tsslVerify = true",
     ]
     if remote.ca_file is not None:
-        lines.append(f'\tsslCAInfo = "{_quoted(str(remote.ca_file))}"')
+        (place / "ca.pem").symlink_to(remote.ca_file)
+        lines.append(f'\tsslCAInfo = "{_quoted(str(place / "ca.pem"))}"')
     lines += ["[submodule]", "\trecurse = false", "[credential]", "\thelper ="]
     if remote.login is not None and remote.login.user:
         _write(place / "credentials", _credential(remote))
@@ -102,12 +105,14 @@ def _credential(remote: Remote) -> str:
 
 def _ssh(remote: Remote, place: Path) -> dict[str, str]:
     """Write an ssh configuration of our own: nothing of the user's but the agent and the known hosts."""
-    known = remote.known_hosts or Path("~/.ssh/known_hosts").expanduser()
+    known = place / "known_hosts"  # a link: ssh expands %, ~ and ${} in what it reads here
+    known.symlink_to(remote.known_hosts or Path("~/.ssh/known_hosts").expanduser())
     lines = [
         "Host *",
         "\tBatchMode yes",
         "\tStrictHostKeyChecking yes",
         f'\tUserKnownHostsFile "{known}"',
+        *(["\tGlobalKnownHostsFile none"] if remote.known_hosts else []),
         "\tProxyCommand none",
         "\tPermitLocalCommand no",
         "\tForwardAgent no",

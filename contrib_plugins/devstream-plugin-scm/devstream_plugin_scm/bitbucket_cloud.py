@@ -103,7 +103,9 @@ class BitbucketCloud:
         """Rename; to another workspace Bitbucket moves repositories only by hand."""
         (workspace, _), (other, name) = (split_location(at, CLOUD) for at in (location, target))
         if workspace.casefold() != other.casefold():
-            message = f"{location} cannot become {target}: Bitbucket moves nothing between workspaces by its API"
+            message = (
+                f"{location} cannot become {target}: Bitbucket moves nothing between workspaces by its API"
+            )
             raise OperationError(
                 message, suggestion=f"transfer it in its settings on {CLOUD}, then run again"
             )
@@ -286,7 +288,9 @@ class BitbucketCloud:
             if not following:
                 return
             if not following.startswith(f"{self._api}/"):
-                message = f"Bitbucket continues a list on another server; it was not followed: {following[:200]}"
+                message = (
+                    f"Bitbucket continues a list on another server; it was not followed: {following[:200]}"
+                )
                 raise RestError(message)
             page = self._rest.get(following.removeprefix(self._api))
 

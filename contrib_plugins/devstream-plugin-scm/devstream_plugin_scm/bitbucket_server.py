@@ -182,11 +182,12 @@ class BitbucketServer:
             before = pull["version"]
             try:
                 self._rest.request("POST", f"{path}/merge", body={}, query={"version": before})
-                return
             except RestError as error:
                 pull = self._rest.get(path)
                 if pull["state"] != "MERGED" and (error.status != 409 or pull["version"] == before):
                     raise
+            else:
+                return
         message = f"{proposal.url} is changed all the time; it was not merged"
         raise OperationError(message)
 
@@ -298,13 +299,13 @@ def _clone_url(found: dict[str, Any]) -> str:
     if not href:
         return str(links["ssh"])
     parts = urlsplit(href)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return str(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
 
 
 def _is_from(pull: dict[str, Any], branch: str) -> bool:
     """Tell whether a pull request is from a branch of the repository itself, not of a fork."""
     source, target = pull["fromRef"], pull["toRef"]
-    return source["displayId"] == branch and source["repository"]["id"] == target["repository"]["id"]
+    return bool(source["displayId"] == branch and source["repository"]["id"] == target["repository"]["id"])
 
 
 def _proposal(pull: dict[str, Any]) -> Proposal:
@@ -318,5 +319,7 @@ def _proposal(pull: dict[str, Any]) -> Proposal:
 
 
 def _no_ci(location: str) -> OperationError:
-    message = f"{location}: Bitbucket Data Center has no CI of its own, and so no secrets or variables for one"
+    message = (
+        f"{location}: Bitbucket Data Center has no CI of its own, and so no secrets or variables for one"
+    )
     return OperationError(message, suggestion="keep them where the CI is: jenkins-pipeline does")

@@ -1,67 +1,59 @@
-"""``github-actions``, ``gitlab-ci`` and ``ci-generic``: pipeline files rendered into a repository."""
+"""The pipeline tools: files rendered into a repository, and the secrets that they need set beside it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
-
-from devstream.api import OperationError, ResourceStatus, ToolSchema, Traits, hookimpl, option
+from devstream.api import OperationError, ResourceStatus, Secret, ToolSchema, Traits, hookimpl
+from devstream_plugin_scm.ci_claims import generic_claims, pipeline_claims, pipeline_name
+from devstream_plugin_scm.ci_kinds import KINDS
+from devstream_plugin_scm.ci_options import (
+    BitbucketOptions,
+    CircleCiOptions,
+    GenericOptions,
+    GiteaActionsOptions,
+    GithubActionsOptions,
+    GitlabCiOptions,
+    PipelineOptions,
+    TravisCiOptions,
+)
+from devstream_plugin_scm.ci_rendering import Place, facts_of, render, uses_own_token, variables_of
+from devstream_plugin_scm.ci_secrets import CiSecrets, Wanted, names_for, needed_by, wanted_by
+from devstream_plugin_scm.ci_services import open_service
+from devstream_plugin_scm.ci_templates import PipelineTemplates
+from devstream_plugin_scm.examples import ci_example
 from devstream_plugin_scm.forge import File
-from devstream_plugin_scm.options import Pipeline
-from devstream_plugin_scm.repository import DEFAULT_BRANCH, TargetRepo
+from devstream_plugin_scm.options import defaults_for
 from devstream_plugin_scm.scm_files import KeptFiles
-from devstream_plugin_scm.sources import Tree, check_path, read_location
+from devstream_plugin_scm.sources import check_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from devstream.api import Context, Tool, ToolState
+    from msgspec import Struct
+
+    from devstream.api import Address, Context, Outputs, Tool, ToolState
+    from devstream_plugin_scm.ci_secrets import Vault
+    from devstream_plugin_scm.ci_services import CiService
+    from devstream_plugin_scm.forge import Repository
     from devstream_plugin_scm.scm_files import FilesThere
+    from devstream_plugin_scm.sources import Tree
 
-__all__ = ["CiFiles", "PipelineOptions", "GenericOptions", "GITHUB_ACTIONS", "GITLAB_CI", "CI_GENERIC"]
+__all__ = [
+    "CiFiles",
+    "GITHUB_ACTIONS",
+    "GITEA_ACTIONS",
+    "GITLAB_CI",
+    "BITBUCKET_PIPELINES",
+    "CIRCLECI",
+    "TRAVIS_CI",
+    "CI_GENERIC",
+]
 
-PIPELINES = "pipelines"
-_PLACES = {"github": ".github/workflows/", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
-"""Where a CI system looks: a folder, or the one file."""
-
-
-class PipelineOptions(Struct, kw_only=True):
-    """Options of ``github-actions`` and ``gitlab-ci``."""
-
-    scm: Annotated[TargetRepo, option("The repository to write into.")]
-    pipeline: Annotated[Pipeline, option("What the pipeline does.")] = field(default_factory=Pipeline)
-
-
-class GenericCi(Struct, kw_only=True, rename="camel"):
-    """A pipeline of one's own."""
-
-    type: Annotated[Literal["github", "gitlab", "jenkins"], option("The CI system it is for.")]
-    config_location: Annotated[str, option("A file or a folder with the pipeline.")] = ""
-    config_contents: Annotated[dict[str, str], option("The pipeline itself, by file name.")] = field(
-        default_factory=dict
-    )
-    vars: Annotated[dict[str, Any], option("Variables of the pipeline's template.")] = field(
-        default_factory=dict
-    )
-
-    def __post_init__(self) -> None:
-        """Check that there is exactly one source.
-
-        Raises:
-            ValueError: there is none, or there are two.
-        """
-        if bool(self.config_location) == bool(self.config_contents):
-            message = "give either configLocation or configContents"
-            raise ValueError(message)
-
-
-class GenericOptions(Struct, kw_only=True):
-    """Options of ``ci-generic``."""
-
-    scm: Annotated[TargetRepo, option("The repository to write into.")]
-    ci: Annotated[GenericCi, option("The pipeline.")]
+_INTEGRATED = "ciSecrets"
+"""The output that names the secrets that came from an upstream's registry."""
 
 
 @dataclass(frozen=True)
@@ -71,125 +63,262 @@ class CiFiles:
     Attributes:
         doc: one line about it.
         options: its options; they have ``scm``.
-        render: gives the files by their path in the repository.
+        claims: what only one instance may keep.
     """
 
     doc: str
     options: type[Struct]
-    render: Callable[[Any, Context], Tree]
+    claims: Callable[[Address, str | None, Mapping[str, Any]], Iterator[str]]
 
     @hookimpl
     def devstream_tool_schema(self) -> ToolSchema:
         """Describe the options. Writing a file again is harmless, and one that is there is taken over."""
-        return ToolSchema(self.options, doc=self.doc, adopts=True, traits=_repeatable)
+        return ToolSchema(
+            self.options,
+            doc=self.doc,
+            adopts=True,
+            traits=_traits_of,
+            claims=self.claims,
+            example=ci_example(getattr(self.options, "kind_name", "")),
+        )
 
     @hookimpl
     def create(self, tool: Tool, context: Context) -> ResourceStatus:
-        """Commit the files; no commit where they are there already."""
-        return self._write(tool, None, context)
+        """Set the secrets and commit the files; no commit where they are there already."""
+        return _Work(tool, None, context).write()
 
     @hookimpl
     def read(self, tool: Tool, recorded: ToolState | None, context: Context) -> ResourceStatus | None:
         """Compare what was written with what the branch has now; None where nothing of it is left."""
-        files = KeptFiles(tool.options.scm, context, recorded)
-        known = recorded is not None and bool(recorded.properties.get("files"))
-        there = files.look(() if known else tuple(self.render(tool.options, context)))
-        if there is None or not any(there.blobs.values()):
-            return None
-        return _status(there, files.place[1])
+        return _Work(tool, recorded, context).look()
 
     @hookimpl
     def update(self, tool: Tool, recorded: ToolState, context: Context) -> ResourceStatus:
-        """Commit what differs, and remove files that are not written any more."""
-        return self._write(tool, recorded, context)
+        """Set all secrets again, commit what differs, and remove what is not wanted any more."""
+        return _Work(tool, recorded, context).write()
 
     @hookimpl
     def delete(self, tool: Tool, recorded: ToolState, context: Context) -> None:
-        """Remove the files in one commit; a repository that has gone is fine."""
-        KeptFiles(tool.options.scm, context, recorded).remove()
+        """Remove the files in one commit, then the secrets; a repository that has gone is fine."""
+        _Work(tool, recorded, context).remove()
 
-    def _write(self, tool: Tool, recorded: ToolState | None, context: Context) -> ResourceStatus:
-        files = KeptFiles(tool.options.scm, context, recorded)
-        commit, there = files.write(self.render(tool.options, context))
-        context.log.info(f"committed {commit[:10]} to {files.location}" if commit else "nothing to commit")
-        return _status(there, files.branch)
-
-
-def _repeatable(options: Mapping[str, Any]) -> Traits:  # noqa: ARG001 - the same for all options
-    return Traits(repeatable=True)
+    @hookimpl
+    def integrate(self, tool: Tool, upstream: dict[str, Outputs], context: Context) -> Outputs | None:
+        """Set the credentials of a registry that an upstream has, where the options give no password."""
+        return _Work(tool, None, context).connect(upstream)
 
 
-def _status(there: FilesThere, branch: str) -> ResourceStatus:
-    return ResourceStatus(properties=there.properties(branch), info={"head": there.head})
+def _traits_of(options: Mapping[str, Any]) -> Traits:
+    """Only a pipeline that pushes images without a password of its own has use for an upstream's registry."""
+    pipeline = options.get("pipeline")
+    registry = pipeline.get("imageRepo") if isinstance(pipeline, dict) else None
+    wants = isinstance(registry, dict) and registry.get("password") is None
+    return Traits(can_integrate=wants, repeatable=True)
 
 
-def _github(options: PipelineOptions, context: Context) -> Tree:
-    return _pipeline("github", options, context, default="builtin:github-actions")
+class _Work:
+    """One call of a hook."""
+
+    def __init__(self, tool: Tool, recorded: ToolState | None, context: Context) -> None:
+        self._options = tool.options
+        self._recorded: Mapping[str, Any] = recorded.properties if recorded else {}
+        self._outputs: Mapping[str, Any] = recorded.outputs if recorded else {}
+        self._context = context
+        self._pipeline = tool.options.pipeline if isinstance(tool.options, PipelineOptions) else None
+        generic = tool.options.ci if isinstance(tool.options, GenericOptions) else None
+        self._kind = KINDS[generic.type if generic else tool.options.kind_name]
+        written = self._pipeline.name if self._pipeline else ""
+        name = pipeline_name(tool.address, tool.app, written) if self._pipeline else ""
+        self._place = Place(self._kind, tool.options.scm, name)
+        shared = {self._kind.place: self._kind.named} if self._kind.named and name else None
+        self._files = KeptFiles(tool.options.scm, context, recorded, shared)
+
+    # ---- hooks
+
+    def look(self) -> ResourceStatus | None:
+        """Say what is there."""
+        known = bool(self._recorded.get("files"))
+        if not known and self._wanted and self._vault is None:
+            names = ", ".join(self._wanted.names)
+            self._context.log.warning(f"nothing here keeps secrets: set in {self._kind.title} by hand: {names}")
+        there = self._files.look(() if known else tuple(self._rendered()[0]))
+        if there is None or not any(there.blobs.values()):
+            return None
+        return self._status(there, self._files.place[1], self._template_now())
+
+    def write(self) -> ResourceStatus:
+        """Bring everything in line: secrets before the push that starts the first pipeline."""
+        files, template = self._rendered()
+        target = self._files.target()
+        self._leave(target)
+        if self._service is not None:
+            self._service.activate(target.location)
+        wanted = self._wanted
+        if self._vault is not None:
+            CiSecrets(self._vault, target.location).put(wanted)
+        self._tell_what_is_missing(target)
+        commit, there = self._files.write(files)
+        if self._vault is not None:
+            secrets, variables = self._recorded_names
+            CiSecrets(self._vault, target.location).remove(
+                [name for name in secrets if name not in wanted.secrets],
+                [name for name in variables if name not in wanted.variables],
+            )
+        said = f"committed {commit[:10]} to {self._files.location}" if commit else "nothing to commit"
+        self._context.log.info(said)
+        return self._status(there, self._files.branch, template, wanted)
+
+    def remove(self) -> None:
+        """Remove everything."""
+        self._files.remove()
+        found = self._files.forge.describe(self._files.place[0])
+        if found is not None and self._vault is not None:
+            self._forget(found.location)
+
+    def connect(self, upstream: Mapping[str, Outputs]) -> Outputs | None:
+        """Take a registry's credentials from the first upstream that has them."""
+        registry = next((out["registry"] for out in upstream.values() if _is_registry(out.get("registry"))), None)
+        if registry is None or self._vault is None:
+            return None
+        names = names_for(self._place.name)
+        secrets = {names["IMAGE_REPO_SECRET"]: _as_secret(registry["password"])}
+        if registry.get("user"):
+            secrets[names["IMAGE_REPO_USER"]] = _as_secret(registry["user"])
+        CiSecrets(self._vault, self._files.target().location).put(Wanted(secrets, {}))
+        return {_INTEGRATED: sorted(secrets)}
+
+    # ---- parts
+
+    def _rendered(self) -> tuple[Tree, Mapping[str, Any] | None]:
+        """Give the files, and what is recorded of their template."""
+        if self._pipeline is not None:
+            template = self._templates.get()
+            return render(self._place, template.tree, variables_of(self._pipeline, self._place)), template.pin
+        ci = self._options.ci
+        variables = {**facts_of(self._place), **ci.vars}
+        if ci.config_location:
+            template = self._templates.get()
+            return render(self._place, template.tree, variables), template.pin
+        written = {check_path(name): File(text.encode()) for name, text in ci.config_contents.items()}
+        return render(self._place, written, variables), None
+
+    @cached_property
+    def _templates(self) -> PipelineTemplates:
+        pipeline = self._pipeline
+        location = self._options.location if pipeline else self._options.ci.config_location
+        defaults = defaults_for(pipeline.language.name) if pipeline else None
+        return PipelineTemplates(location, self._context, self._recorded, repr(defaults) if defaults else "")
+
+    def _template_now(self) -> Mapping[str, Any] | None:
+        has_one = self._pipeline is not None or bool(self._options.ci.config_location)
+        return self._templates.look() if has_one else None
+
+    @cached_property
+    def _wanted(self) -> Wanted:
+        if self._pipeline is None:
+            return Wanted({}, {})
+        return wanted_by(self._pipeline, self._place.name, self._kind)
+
+    @cached_property
+    def _service(self) -> CiService | None:
+        return open_service(self._options, self._context)
+
+    @property
+    def _vault(self) -> Vault | None:
+        """What keeps the secrets; None where nothing does that we can talk to."""
+        return self._files.forge.hosting if self._kind.keeps_secrets else self._service
+
+    @property
+    def _recorded_names(self) -> tuple[list[str], list[str]]:
+        return list(self._recorded.get("secrets") or ()), list(self._recorded.get("variables") or ())
+
+    def _leave(self, target: Repository) -> None:
+        """Take the secrets along when the files move to another repository."""
+        before = self._files.left_behind(target)
+        if before is not None and self._vault is not None:
+            self._forget(before)
+
+    def _forget(self, location: str) -> None:
+        assert self._vault is not None
+        secrets, variables = self._recorded_names
+        CiSecrets(self._vault, location).remove([*secrets, *self._outputs.get(_INTEGRATED, ())], variables)
+
+    def _tell_what_is_missing(self, target: Repository) -> None:
+        """Name the secrets that people have to set by hand."""
+        if self._pipeline is None:
+            return
+        own = uses_own_token(self._pipeline, self._place) or self._upstream_has_registry
+        needed = needed_by(self._pipeline, self._place.name, own_token=own)
+        missing = [name for name in needed if name not in self._given]
+        if missing and self._vault is not None:
+            there = self._vault.secret_names(target.location)
+            missing = [name for name in missing if name not in there]
+        if missing:
+            self._context.log.warning(f"set in {self._kind.title} by hand: {', '.join(missing)}")
+
+    @property
+    def _upstream_has_registry(self) -> bool:
+        return any(_is_registry(outputs.get("registry")) for outputs in self._context.upstream.values())
+
+    @property
+    def _given(self) -> list[str]:
+        return self._wanted.names if self._vault is not None else []
+
+    def _status(
+        self,
+        there: FilesThere,
+        branch: str,
+        template: Mapping[str, Any] | None,
+        wanted: Wanted | None = None,
+    ) -> ResourceStatus:
+        """Say what is there; ``wanted`` is None where what is recorded is looked for."""
+        properties = there.properties(branch)
+        if template is not None:
+            properties["template"] = dict(template)
+        location = there.repository.location
+        if self._vault is not None:
+            properties |= CiSecrets(self._vault, location).look(*self._names(wanted))
+        if self._service is not None:
+            properties["active"] = self._service.is_active(location)
+        outputs: dict[str, Any] = {"repoURL": there.repository.url, "pipelineFile": next(iter(there.blobs))}
+        info = {"head": there.head}
+        if there.waits:
+            info["proposal"] = self._where_it_waits(there)
+        return ResourceStatus(properties=properties, outputs=outputs, info=info)
+
+    def _names(self, wanted: Wanted | None) -> tuple[list[str], list[str]]:
+        if wanted is None and self._recorded.get("files"):
+            return self._recorded_names
+        names = wanted or self._wanted
+        return list(names.secrets), list(names.variables)
+
+    def _where_it_waits(self, there: FilesThere) -> str:
+        hosting = self._files.forge.hosting
+        found = hosting.proposal(there.repository.location, there.waits) if hosting else None
+        return found.url if found else there.waits
 
 
-def _gitlab(options: PipelineOptions, context: Context) -> Tree:
-    return _pipeline("gitlab", options, context, default="builtin:gitlab-ci")
+def _is_registry(output: object) -> bool:
+    return isinstance(output, dict) and bool(output.get("password"))
 
 
-def _pipeline(kind: str, options: PipelineOptions, context: Context, *, default: str) -> Tree:
-    location = options.pipeline.config_location or default
-    templates = read_location(location, folder=context.folder, shipped=PIPELINES)
-    variables = options.pipeline.variables(options.scm.short_name)
-    if not (variables["test"]["enable"] or variables["imageRepo"] or variables["sonarqube"]):
-        message = "the pipeline would do nothing"
-        raise OperationError(message, suggestion="give pipeline.test.command, imageRepo or sonarqube")
-    return _render(kind, templates, options.scm, variables)
+def _as_secret(value: object) -> Secret:
+    if isinstance(value, Secret | str):
+        return value if isinstance(value, Secret) else Secret.plain(value)
+    message = "the output `registry` has a user or a password that is no text"
+    raise OperationError(message)
 
 
-def _generic(options: GenericOptions, context: Context) -> Tree:
-    ci = options.ci
-    if ci.config_location:
-        templates = read_location(ci.config_location, folder=context.folder, shipped=PIPELINES)
-    else:
-        templates = {check_path(name): File(text.encode()) for name, text in ci.config_contents.items()}
-    return _render(ci.type, templates, options.scm, ci.vars)
+def _tool(doc: str, options: type[PipelineOptions]) -> CiFiles:
+    return CiFiles(doc, options, partial(pipeline_claims, options.kind_name))
 
 
-def _render(kind: str, templates: Tree, repo: TargetRepo, variables: Mapping[str, Any]) -> Tree:
-    """Render templates to where the CI system looks for them."""
-    from devstream_plugin_scm.rendering import Renderer
-
-    facts = {"Name": repo.short_name, "Owner": repo.namespace, "Branch": repo.branch or DEFAULT_BRANCH}
-    renderer = Renderer({"AppName": repo.short_name, "Repo": facts, **variables})
-    files: Tree = {}
-    for path, file in templates.items():
-        target = _target(kind, path)
-        if target is None:
-            continue
-        if target in files:
-            message = f"two templates end up at {target}"
-            raise OperationError(message, suggestion="give one, or a folder with one")
-        files[target] = File(renderer.text(_text(path, file), name=path).encode())
-    if not files:
-        message = f"there is no pipeline for {kind} among: {', '.join(templates) or 'nothing'}"
-        raise OperationError(message)
-    return files
-
-
-def _text(path: str, file: File) -> str:
-    try:
-        return file.content.decode()
-    except UnicodeDecodeError as error:
-        message = f"{path} is not UTF-8"
-        raise OperationError(message) from error
-
-
-def _target(kind: str, path: str) -> str | None:
-    """Say where a template goes; None for what is no pipeline (a README beside it)."""
-    place = _PLACES[kind]
-    base = path.rpartition("/")[2].removesuffix(".tpl")
-    if place.endswith("/"):
-        return place + base if base.endswith((".yml", ".yaml")) else None
-    return place if not base.startswith("README") else None
-
-
-GITHUB_ACTIONS = CiFiles(
-    "A workflow for GitHub Actions, written into a repository.", PipelineOptions, _github
+GITHUB_ACTIONS = _tool("A workflow for GitHub Actions, written into a repository.", GithubActionsOptions)
+GITEA_ACTIONS = _tool("A workflow for Gitea (and Forgejo) Actions, written into a repository.", GiteaActionsOptions)
+GITLAB_CI = _tool("A pipeline for GitLab CI, written into a repository.", GitlabCiOptions)
+BITBUCKET_PIPELINES = _tool("A pipeline for Bitbucket Pipelines, written into a repository.", BitbucketOptions)
+CIRCLECI = _tool("A pipeline for CircleCI, written into a repository.", CircleCiOptions)
+TRAVIS_CI = _tool("A pipeline for Travis CI, written into a repository.", TravisCiOptions)
+CI_GENERIC = CiFiles(
+    "A pipeline of one's own, written into a repository.", GenericOptions, generic_claims
 )
-GITLAB_CI = CiFiles("A pipeline for GitLab CI, written into a repository.", PipelineOptions, _gitlab)
-CI_GENERIC = CiFiles("A pipeline of one's own, written into a repository.", GenericOptions, _generic)

@@ -62,8 +62,8 @@ KINDS = {
     "gitea": CiKind("Gitea Actions", ".gitea/workflows/", EVERYWHERE | {"gitea"}, hides_user=True),
     "gitlab": CiKind("GitLab CI", ".gitlab-ci.yml", EVERYWHERE | {"gitlab"}, named=".gitlab/ci/"),
     "bitbucket": CiKind("Bitbucket Pipelines", "bitbucket-pipelines.yml", EVERYWHERE | {"bitbucket"}),
-    "circleci": CiKind("CircleCI", ".circleci/config.yml", _MIRRORED, keeps_secrets=False),
-    "travis": CiKind("Travis CI", ".travis.yml", _MIRRORED, keeps_secrets=False),
+    "circleci": CiKind("CircleCI", ".circleci/config.yml", _MIRRORED, keeps_secrets=False, hides_user=True),
+    "travis": CiKind("Travis CI", ".travis.yml", _MIRRORED, keeps_secrets=False, hides_user=True),
     "jenkins": CiKind("Jenkins", "Jenkinsfile", _MIRRORED | {"gitea"}, keeps_secrets=False),
 }
 """By the word that `ci-generic` has for them."""

@@ -164,7 +164,7 @@ class GitHub:
         until = time.monotonic() + self.patience
         while True:
             found = self.find(target)
-            if found and found.id == moved.id and found.location.casefold() == target.casefold():
+            if found and found.location.casefold() == target.casefold():
                 return found
             if time.monotonic() >= until:
                 break

@@ -88,7 +88,7 @@ def _mixed(path: str, base: Files, head: Files, new: File | None, texts: MergeTe
     if not {old.mode, now.mode} <= {"100644", "100755"}:
         return None  # people made a link of it, or a submodule
     mode = new.mode if now.mode == old.mode else now.mode
-    if old.blob == now.blob:
+    if old.blob == now.blob or _same(now._replace(mode=new.mode), new):
         content: bytes | None = new.content
     elif _same(old._replace(mode=new.mode), new):
         content = head.content(path)

@@ -11,7 +11,7 @@ from devstream_plugin_scm.access import Remote
 from devstream_plugin_scm.forge import PROPOSALS, Delivery, Files, Mark, Order, Rendered, Repository
 from devstream_plugin_scm.hosting import ProposalState
 from devstream_plugin_scm.repo_url import parse_repo_url
-from devstream_plugin_scm.workshop import HEADS, RENDERED_REF, commit_all, fetching
+from devstream_plugin_scm.workshop import HEADS, RENDERED_BRANCH, RENDERED_REF, commit_all, fetching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +41,8 @@ _PUSH_HINTS = {
 }
 """What would be right, by what services say to other pushes that they refuse."""
 _ABSENT = ("not found", "does not exist", "does not appear to be a git repository", "could not be found")
+_STRANGER = ("host key verification failed", "certificate verification failed", "certificate problem")
+"""What git and ssh say of a server that cannot prove who it is."""
 _REFUSED = ("authentication failed", "could not read username", "permission denied", "403", "401")
 
 
@@ -71,6 +73,10 @@ def _hosting(repo: TargetRepo, context: Context) -> Hosting | None:
             from devstream_plugin_scm.github import GitHub
 
             return GitHub(repo, context)
+        case "gitlab":
+            from devstream_plugin_scm.gitlab import GitLab
+
+            return GitLab(repo, context)
         case "gitea":
             from devstream_plugin_scm.gitea import Gitea
 
@@ -233,7 +239,12 @@ class RemoteForge:
             )
             if commit:
                 refs[_reference(before, order)] = commit
-            return commit, refs, workshop.push(refs) if refs else None
+            pushed = workshop.push(refs) if refs else None
+            if pushed is not None and _refuses_references(pushed):
+                self._context.log.info(f"{before.location} takes nothing but branches: using {RENDERED_BRANCH}")
+                refs[f"{HEADS}{RENDERED_BRANCH}"] = refs.pop(RENDERED_REF)
+                pushed = workshop.push(refs)
+            return commit, refs, pushed
 
     def _propose(self, location: str, order: Order) -> None:
         if self.hosting is None:
@@ -257,6 +268,7 @@ class RemoteForge:
         if pushed.returncode == 0:
             return True
         heads = {ref.lstrip("+").removeprefix(HEADS): at for ref, at in refs.items() if HEADS in ref}
+        heads.pop(RENDERED_BRANCH, None)  # it is not listed among the branches
         after = self._existing(location).branches
         return bool(heads) and all(after.get(name) == commit for name, commit in heads.items())
 
@@ -305,9 +317,11 @@ class RemoteForge:
             return _parse(listed.stdout)
         if _says(listed, _ABSENT) and not self.hosting:
             return None
-        refused = _says(listed, _REFUSED)
-        message = f"git cannot {'log in to' if refused else 'reach'} {location}"
+        stranger, refused = _says(listed, _STRANGER), _says(listed, _REFUSED)
+        message = f"git cannot {'trust' if stranger else 'log in to' if refused else 'reach'} {location}"
         hint = "check the token or key, and that it may read the repository" if refused else ""
+        if stranger:
+            hint = "caFile names the certificates, knownHosts the file with the host's key, if it is who you think"
         raise OperationError(message, detail=listed.stderr.strip()[-2000:], suggestion=hint)
 
 
@@ -324,6 +338,12 @@ def _check_push(pushed: CompletedCommand, location: str) -> None:
         message = f"git push to {location} was refused"
         hint = next((hint for words, hint in _PUSH_HINTS.items() if _says(pushed, (words,))), "")
         raise OperationError(message, detail=reason, suggestion=hint)
+
+
+def _refuses_references(pushed: CompletedCommand) -> bool:
+    """Tell whether a server takes no reference beside its branches and tags: it hides ours, or its hook names it."""
+    said = [line for line in pushed.stderr.splitlines() if RENDERED_REF in line]
+    return any("hidden ref" in line or line.startswith("remote:") for line in said)
 
 
 def _says(done: CompletedCommand, words: Sequence[str]) -> bool:
@@ -343,7 +363,8 @@ def _parse(listed: str) -> _Refs:
             branches[name.removeprefix(HEADS)] = value
         elif name == RENDERED_REF:
             rendered = value
-    return _Refs(default, branches, rendered)
+    beside = branches.pop(RENDERED_BRANCH, None)
+    return _Refs(default, branches, rendered or beside)
 
 
 def _nothing(blob: str) -> bytes:

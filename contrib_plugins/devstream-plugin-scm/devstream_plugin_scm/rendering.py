@@ -165,12 +165,23 @@ def _environment() -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
+        finalize=_value,
     )
     environment.globals.clear()
     allowed = {name: environment.filters[name] for name in ("default", "length", "first", "last", "trim")}
     environment.filters = {**allowed, **_own_filters()}
     environment.tests = {name: test for name, test in environment.tests.items() if name in _TESTS}
     return environment
+
+
+def _value(value: Any) -> Any:
+    """Give back what may be written out: data."""
+    from jinja2 import Undefined
+
+    if callable(value) and not isinstance(value, Undefined):
+        message = "that is no value, and cannot be written"
+        raise TypeError(message)
+    return value
 
 
 def _own_filters() -> dict[str, Any]:

@@ -8,7 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 __all__ = ["RepoURL", "parse_repo_url", "kind_of_host", "is_schemeless", "is_loopback"]
 
-_SCP = re.compile(r"(?:(?P<user>[A-Za-z0-9._-]+)@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>[^/\\][^\\]*)")
+_SCP = re.compile(r"(?:(?P<user>[A-Za-z0-9._-]+)@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>[^/\\:][^\\]*)")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+"""What nobody sees in a URL, and what git, ssh and a terminal would each read in their own way."""
 _SCHEMELESS = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/")
 _SCHEMES = ("https", "http", "ssh")
 _KINDS = {
@@ -62,11 +66,14 @@ def parse_repo_url(url: str) -> RepoURL:
     Raises:
         ValueError: it is none, or it holds a password or a query.
     """
+    if _CONTROL.search(url):
+        message = f"{url!r} is not the URL of a repository: it holds blanks or characters that nobody sees"
+        raise ValueError(message)
     if "://" not in url:
         scp = _SCP.fullmatch(url)
         if scp and not _SCHEMELESS.match(url):
             path = _path_of(url, scp["path"])
-            return RepoURL("ssh", scp["host"].lower(), None, path, scp["user"] or "git")
+            return _checked(url, RepoURL("ssh", scp["host"].lower(), None, path, scp["user"] or "git"))
         if not _SCHEMELESS.match(url):
             message = f'"{url}" is not the URL of a repository'
             raise ValueError(message)
@@ -78,7 +85,17 @@ def parse_repo_url(url: str) -> RepoURL:
     if parts.scheme not in _SCHEMES or not parts.hostname or parts.query or parts.fragment:
         message = f'"{url}" is not the URL of a repository: https://, ssh:// or git@host:path'
         raise ValueError(message)
-    return RepoURL(parts.scheme, parts.hostname, parts.port, _path_of(url, parts.path), parts.username or "")
+    path = _path_of(url, parts.path)
+    return _checked(url, RepoURL(parts.scheme, parts.hostname, parts.port, path, parts.username or ""))
+
+
+def _checked(url: str, parsed: RepoURL) -> RepoURL:
+    """Refuse what git or ssh could take for an option, or a path that leads elsewhere than it says."""
+    odd = any(step in {".", ".."} or step.startswith("-") or _CONTROL.search(step) for step in parsed.path)
+    if not _HOST.fullmatch(parsed.host) or (parsed.user and not _USER.fullmatch(parsed.user)) or odd:
+        message = f"{url!r} is not the URL of a repository: https://HOST/PATH, ssh://USER@HOST/PATH or git@HOST:PATH"
+        raise ValueError(message)
+    return parsed
 
 
 def _path_of(url: str, path: str) -> tuple[str, ...]:

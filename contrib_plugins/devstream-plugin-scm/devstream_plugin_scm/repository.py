@@ -26,7 +26,7 @@ __all__ = [
     "check_service",
 ]
 
-SUPPORTED_SCM_TYPES = ("local", "github", "gitea", "bitbucket", "git")
+SUPPORTED_SCM_TYPES = ("local", "github", "gitlab", "gitea", "bitbucket", "git")
 DEFAULT_BRANCH = "main"
 VISIBILITIES = ("", "private", "internal", "public")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -43,7 +43,7 @@ class RepoInfo(Struct, kw_only=True, rename="camel"):
     scm_type: Annotated[
         str,
         option(
-            "What it lives in: `local` (a bare repository in a folder), `github` (and Enterprise), "
+            "What it lives in: `local` (a bare repository in a folder), `github` (and Enterprise), `gitlab`, "
             "`gitea` (and Forgejo), `bitbucket` (Cloud and Data Center), or `git` for one on a server that exists already; by default what the url "
             "tells."
         ),
@@ -111,7 +111,8 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
             raise ValueError(message)
         self._check_kind()
         for part in filter(None, (self.owner, self.org)):
-            check_name(part)
+            for step in part.split("/") if self.scm_type == "gitlab" else (part,):
+                check_name(step)
         if self.branch:
             check_branch(self.branch)
         self._check_place()
@@ -152,6 +153,8 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
             raise ValueError(message)
         for url in filter(None, (self.base_url, self.api_url)):
             check_service(url)
+        for place in (self.ca_file, self.known_hosts, self.user):
+            _check_folder(place)
         if self.scm_type == "git" and not self.url:
             message = "scmType: git needs a url"
             raise ValueError(message)

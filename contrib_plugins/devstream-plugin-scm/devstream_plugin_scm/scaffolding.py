@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from msgspec import Struct, field
 
 from devstream.api import OperationError, ResourceStatus, ToolSchema, hookimpl, option
+from devstream_plugin_scm.examples import SCAFFOLDING
 from devstream_plugin_scm.forge import Delivery, Mark, open_forge, proposal_branch
 from devstream_plugin_scm.pinning import Pin, Templates
 from devstream_plugin_scm.repository import DEFAULT_BRANCH, TargetRepo
@@ -40,7 +41,7 @@ class ScaffoldingOptions(Struct, kw_only=True, rename="camel"):
 @hookimpl
 def devstream_tool_schema() -> ToolSchema:
     """Describe the options."""
-    return ToolSchema(ScaffoldingOptions, doc="A repository made from a template.")
+    return ToolSchema(ScaffoldingOptions, doc="A repository made from a template.", example=SCAFFOLDING)
 
 
 @hookimpl
@@ -76,9 +77,10 @@ def update(tool: Tool, recorded: ToolState, context: Context) -> ResourceStatus:
     """Move, restore or re-render, whatever is needed; what people have done stays."""
     forge, location = _place(tool, context)
     previous = _recorded(recorded, "repo", location)
-    _check_ours(_existing(forge, previous), recorded, context)
-    if previous != location:
-        forge.move(previous, location)
+    found = _existing(forge, previous)
+    _check_ours(found, recorded, context)
+    if previous != location or found.location.casefold() != location.casefold():  # renamed here, or by hand
+        forge.move(found.location, location)
     found = _existing(forge, location)
     if found.branches:
         _ensure_branch(forge, found, _branch(tool), recorded)

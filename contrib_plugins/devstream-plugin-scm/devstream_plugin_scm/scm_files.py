@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from devstream.api import OperationError
-from devstream_plugin_scm.forge import open_forge
+from devstream_plugin_scm.forge import open_forge, proposal_branch
 from devstream_plugin_scm.repository import DEFAULT_BRANCH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from devstream.api import Context, ToolState
     from devstream_plugin_scm.forge import Changes, Files, Forge, Listing, Repository
@@ -28,11 +28,13 @@ class FilesThere:
         repository: the repository.
         head: the branch's commit.
         blobs: git's id of each file's content, None where it is missing.
+        waits: the branch of ours that asks for people's consent, where there is one: `blobs` are what it has.
     """
 
     repository: Repository
     head: str
     blobs: Mapping[str, str | None]
+    waits: str = ""
 
     def properties(self, branch: str) -> dict[str, Any]:
         """Give what is compared: where, and each file's content."""
@@ -42,17 +44,29 @@ class FilesThere:
 class KeptFiles:
     """The files that one tool keeps on one branch.
 
+    Where the branch takes no pushes they are proposed, and what is proposed counts as written.
+
     Args:
         repo: where, by the options as they are.
         context: what it works through.
         recorded: what was recorded of it, by which files it wrote earlier are known.
+        shared: files that all pipelines of a repository have in common, each with the folder whose last file takes
+            it along.
     """
 
-    def __init__(self, repo: TargetRepo, context: Context, recorded: ToolState | None) -> None:
+    def __init__(
+        self,
+        repo: TargetRepo,
+        context: Context,
+        recorded: ToolState | None,
+        shared: Mapping[str, str] | None = None,
+    ) -> None:
         self.forge: Forge = open_forge(repo, context)
         self.location = self.forge.locate(repo)
         self.branch = repo.branch or DEFAULT_BRANCH
         self._address = context.address
+        self._proposal = proposal_branch(context.address)
+        self._shared = shared or {}
         properties = recorded.properties if recorded else {}
         files = properties.get("files")
         self._known: dict[str, Any] = files if isinstance(files, dict) else {}
@@ -76,40 +90,58 @@ class KeptFiles:
         head = found.branches.get(branch) if found else None
         if found is None or head is None:
             return None
-        listed = self.forge.listing(location, head, paths)
+        waiting = found.proposed.get(self._proposal)
+        listed = self.forge.listing(found.location, waiting or head, paths)
         blobs = {path: listed[path].blob if path in listed else None for path in paths}
-        return FilesThere(found, head, blobs)
+        return FilesThere(found, head, blobs, self._proposal if waiting else "")
+
+    def target(self) -> Repository:
+        """Give the repository that is written to.
+
+        Raises:
+            OperationError: it is not there, or has no such branch: its first commit is the scaffold's.
+        """
+        found = self.forge.describe(self.location)
+        if found is None or self.branch not in found.branches:
+            what = f"no branch {self.branch} in {found.url}" if found else f"no repository {self.location}"
+            message = f"there is {what}"
+            raise OperationError(message, suggestion="push to it first, or depend on the tool that does")
+        return found
+
+    def left_behind(self, target: Repository) -> str | None:
+        """Give the location of the other repository that was written to before; None where it is still this one."""
+        location, _ = self._place
+        if location in {self.location, target.location}:
+            return None
+        found = self.forge.describe(location)
+        return None if found is None or found.location == target.location else found.location
 
     def write(self, files: Tree) -> tuple[str | None, FilesThere]:
         """Commit what differs and remove what is not written any more.
 
         Returns:
             The commit (None where nothing differed), and what is there now.
+
+        Raises:
+            OperationError: there is no such repository or branch, or it does not take the commit.
         """
-        if self._place != (self.location, self.branch):
+        target = self.target()
+        if self.left_behind(target) or self._place[1] != self.branch:
             self.remove()
         gone = [path for path in self._known if path not in files]
-        self._check_branch()
         message = f"Write {', '.join(files)} ({self._address})"
 
         def decide(head: Files, _: Files | None) -> Changes:
             changed = {path: file for path, file in files.items() if not _has(head, path, file)}
-            return {**dict.fromkeys(path for path in gone if path in head), **changed}
+            return {**self._without(head, gone), **changed}
 
-        commit = self.forge.publish(self.location, self.branch, message, decide)
-        there = self._look(self.location, self.branch, tuple(files))
+        location = target.location
+        commit = self.forge.publish(location, self.branch, message, decide, proposal=self._proposal)
+        there = self._look(location, self.branch, tuple(files))
         if there is None:
             message = f"{self.location} has vanished while it was being worked on"
             raise OperationError(message)
         return commit, there
-
-    def _check_branch(self) -> None:
-        """Refuse to begin a repository with a pipeline file: its first commit is the scaffold's."""
-        found = self.forge.describe(self.location)
-        if found is None or self.branch not in found.branches:
-            what = f"no branch {self.branch} in {found.url}" if found else f"no repository {self.location}"
-            message = f"there is {what}"
-            raise OperationError(message, suggestion="push to it first, or depend on the tool that does")
 
     def remove(self, paths: tuple[str, ...] = ()) -> str | None:
         """Remove the recorded files (or ``paths``, where none are) in one commit, where they still are."""
@@ -120,8 +152,20 @@ class KeptFiles:
         names = tuple(self._known) or paths
         message = f"Remove {', '.join(names)} ({self._address})"
         return self.forge.publish(
-            location, branch, message, lambda head, _: dict.fromkeys(path for path in names if path in head)
+            found.location,
+            branch,
+            message,
+            lambda head, _: self._without(head, names),
+            proposal=self._proposal,
         )
+
+    def _without(self, head: Listing, names: Iterable[str]) -> dict[str, None]:
+        """Remove files from a commit, but for one that others still share."""
+        leaving = {path for path in names if path in head}
+        for path, folder in self._shared.items():
+            if any(name.startswith(folder) for name in head if name not in leaving):
+                leaving.discard(path)
+        return dict.fromkeys(sorted(leaving))
 
 
 def _has(head: Listing, path: str, file: Any) -> bool:

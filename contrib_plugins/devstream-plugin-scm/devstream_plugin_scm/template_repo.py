@@ -113,7 +113,7 @@ class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
                 raise ValueError(message)
         elif self._is_remote_git:
             self.scm_type = self.scm_type or kind_of_host(parse_repo_url(self.url).host) or "git"
-        elif "://" in self.url and not self.url.startswith("file://"):
+        elif "::" in self.url or ("://" in self.url and not self.url.startswith("file://")):
             message = f'"{self.url}": a template comes by https://, ssh:// or file://'
             raise ValueError(message)
         git_only = (self.version and "version") or (self.follow and "follow")

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from devstream_plugin_scm.access import Remote
     from devstream_plugin_scm.forge import File, Repository
 
-__all__ = ["Workshop", "borrowing", "fetching", "commit_all", "HEADS", "RENDERED_REF"]
+__all__ = ["Workshop", "borrowing", "fetching", "commit_all", "HEADS", "RENDERED_BRANCH", "RENDERED_REF"]
 
 HEADS = "refs/heads/"
 RENDERED_REF = "refs/devstream/rendered"
+RENDERED_BRANCH = "devstream-rendered"
+"""Takes the place of `RENDERED_REF` on servers that take nothing but branches and tags."""
 _RENDER = "Render the template"
 _FORMATS = {40: "sha1", 64: "sha256"}
 

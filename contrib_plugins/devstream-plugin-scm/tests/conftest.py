@@ -26,6 +26,10 @@ PROVIDERS: dict[str, object] = {
     "local-ci": local_ci_tool,
     "github-actions": ci_files.GITHUB_ACTIONS,
     "gitlab-ci": ci_files.GITLAB_CI,
+    "gitea-actions": ci_files.GITEA_ACTIONS,
+    "bitbucket-pipelines": ci_files.BITBUCKET_PIPELINES,
+    "circleci": ci_files.CIRCLECI,
+    "travis-ci": ci_files.TRAVIS_CI,
     "ci-generic": ci_files.CI_GENERIC,
 }
 
@@ -79,6 +83,8 @@ class Bench:
         self.context = self._context()
 
     def _context(self, **fields: Any) -> KillingContext:
+        if "context" in vars(self):
+            self.context.close()
         op_id = f"op-{self.address}-{self.operations}"
         self.context = KillingContext(self.folder, self.address, op_id=op_id, **fields)
         return self.context
@@ -144,7 +150,7 @@ class Bench:
     def _keep(self, status: ResourceStatus) -> ResourceStatus:
         self.operations += 1
         self.said = self.context.log.lines
-        self.recorded = ToolState(self.address, properties=status.properties)
+        self.recorded = ToolState(self.address, properties=status.properties, outputs=status.outputs or {})
         # What is written is what a read finds: anything else would be drift at once.
         assert self.there().properties == status.properties
         return status

@@ -20,10 +20,8 @@ from devstream.testing.service import Request, Response, Service, route
 from devstream_plugin_scm.downloads import Download, download
 from devstream_plugin_scm.forge import File
 from devstream_plugin_scm.git_sources import newest_version
-from devstream_plugin_scm.pinning import Pin
 from devstream_plugin_scm.sources import digest_of
 from devstream_plugin_scm.template_cache import TemplateCache, cache_folder
-from devstream_plugin_scm.template_repo import TemplateRepo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -146,7 +144,7 @@ def test_d16_a_force_push_upstream_breaks_and_changes_nothing(place: Workplace, 
     assert place.show("a.txt") == "one hello\n"
     forget()
     bench.options["vars"] = {"unused": "y"}
-    with pytest.raises(OperationError, match="commit .* cannot be fetched .* history rewritten"):
+    with pytest.raises(OperationError, match=r"commit .* cannot be fetched .* history rewritten"):
         bench.update()
     assert place.show("a.txt") == "one hello\n", "an error, and not another template"
 
@@ -196,7 +194,9 @@ def test_who_follows_goes_on_while_nobody_can_be_asked(place: Workplace, upstrea
     assert bench.drift() == {}
     bench.options["vars"] = {"unused": "x"}
     bench.update()
-    assert "the template stays as it was" in bench.said[0][1]
+    assert [
+        text for level, text in bench.said if level == "warning" and "the template stays as it was" in text
+    ]
 
 
 def test_another_token_changes_nothing(place: Workplace, upstream: Upstream) -> None:
@@ -450,7 +450,7 @@ def test_d14_netrc_is_not_read(
 
 def test_d14_plain_http_goes_to_this_machine_only(place: Workplace) -> None:
     for url in ("http://git.example.org/o/a.git", "http://example.org/a.tar.gz"):
-        with pytest.raises(OperationError, match="in clear|no https URL"):
+        with pytest.raises(OperationError, match=r"in clear|no https URL"):
             scaffold(place, url=url)
 
 
@@ -477,6 +477,7 @@ def test_d16_a_service_tells_where_a_renamed_template_is_and_that_is_said(
         assert [
             text for level, text in bench.said if level == "warning" and "renamed now: write that url" in text
         ]
+        bench.context.close()
 
 
 # ---- from a server: archives
@@ -539,7 +540,7 @@ def test_another_digest_than_the_one_asked_for_is_refused(place: Workplace, file
             destinationRepo={"scmType": "local", "name": "other"},
             sourceRepo={"url": url, "sha256": "0" * 64},
         )
-        with pytest.raises(OperationError, match="has changed|has the digest"):
+        with pytest.raises(OperationError, match=r"has changed|has the digest"):
             bench.create()
     assert not place.repository("other").exists()
 
@@ -567,7 +568,7 @@ def secure(authority: trustme.CA) -> Iterator[Files]:
 def test_d14_a_certificate_that_nobody_vouches_for_is_refused(
     tmp_path: Path, secure: Files, authority: trustme.CA
 ) -> None:
-    with pytest.raises(OperationError, match="(?i)certificate"):
+    with pytest.raises(OperationError, match=r"(?i)certificate"):
         fetch(tmp_path, f"{secure.url}/a.tar.gz")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     assert fetch(tmp_path, f"{secure.url}/a.tar.gz", ca_file=tmp_path / "ca.pem") == ARCHIVE
@@ -598,7 +599,7 @@ def test_d14_a_token_goes_to_no_other_host(tmp_path: Path, files: Files) -> None
 )
 def test_a_redirect_to_something_else_is_not_followed(tmp_path: Path, files: Files, target: str) -> None:
     files.redirects["/a.zip"] = target
-    with pytest.raises(OperationError, match="is no https URL|must not hold"):
+    with pytest.raises(OperationError, match=r"is no https URL|must not hold"):
         fetch(tmp_path, f"{files.url}/a.zip")
 
 

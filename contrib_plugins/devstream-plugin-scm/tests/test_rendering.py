@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from devstream.api import OperationError
+from devstream.testing.context import PlainContext
 from devstream_plugin_scm import rendering
+from devstream_plugin_scm.forge import File
+from devstream_plugin_scm.render_process import render_apart
 from devstream_plugin_scm.rendering import Renderer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VARIABLES: dict[str, Any] = {
     "AppName": "hello",
@@ -88,6 +95,39 @@ def test_what_is_rendered(template: str, text: str) -> None:
         "[[ " + "(" * 3000 + ")" * 3000 + " ]]",
         "[[ x is sameas(1) ]]",
         "[[ 1 in items is divisibleby(3) ]]",
+        "[[ ''['__class__'] ]]",
+        "[[ ''['__cl' ~ 'ass__'] ]]",
+        "[[ Repo['\\x5f\\x5fclass\\x5f\\x5f'] ]]",
+        "[[ items.__len__ ]]",
+        "[[ ''.__doc__ ]]",
+        "[[ AppName.format ]]",
+        "[[ AppName.format_map(Repo) ]]",
+        "[[ AppName.join(items) ]]",
+        "[[ Repo.get('Name') ]]",
+        "[[ Repo.keys() | first ]]",
+        "[[ joiner(',')() ]]",
+        "[[ dict(a=1) ]]",
+        "[[ get_flashed_messages() ]]",
+        "[[ request.environ ]]",
+        "[[ config ]]",
+        "[[ items | random ]]",
+        "[[ items | batch(1) | list ]]",
+        "[[ items | select('string') ]]",
+        "[[ items | groupby('x') ]]",
+        "[[ AppName | pprint ]]",
+        "[[ AppName | safe ]]",
+        "[[ AppName | xmlattr ]]",
+        "[[ 1 + 1 ]]",
+        "[[ -port ]]",
+        "[[ items[0:1] ]]",
+        "[[ 1 if x is callable ]]",
+        "[% for a in items if loop(a) %][% endfor %]",
+        "[% for a in items %][[ loop.__class__ ]][% endfor %]",
+        "[% autoescape true %][% endautoescape %]",
+        "[% set ns = namespace() %]",
+        "[% do items.append(1) %]",
+        "[% trans %]x[% endtrans %]",
+        "[% debug %]",
     ],
 )
 def test_what_is_refused(template: str) -> None:
@@ -126,3 +166,76 @@ def test_a_mistake_is_named_with_its_place() -> None:
 
 def test_variables_cannot_hold_templates() -> None:
     assert Renderer({"x": "[[ AppName ]]", "AppName": "a"}).text("[[ x ]]", name="f") == "[[ AppName ]]"
+
+
+# ---- in a process of its own
+
+LISTS = {"big": ["x"] * 2000, "long": "x" * 200_000, "AppName": "hello"}
+
+
+def apart(tmp_path: Path, text: str, *, seconds: float = 20) -> str:
+    context = PlainContext(tmp_path, reading=True)
+    return render_apart(context, {"f": text}, {**VARIABLES, **LISTS}, seconds=seconds)["f"]
+
+
+def test_what_is_rendered_apart_is_the_same(tmp_path: Path) -> None:
+    text = "[% for item in items %][[ item ]] ü [[ .Repo.Name | upper ]] [[ port ]]\n[% endfor %]"
+    assert apart(tmp_path, text) == Renderer(VARIABLES).text(text, name="f")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "[% for a in big %][% for b in big %][% for c in big %][% endfor %][% endfor %][% endfor %]",
+        "[% for a in long %][% for b in long %][% for c in long %][[ '' ]][% endfor %][% endfor %][% endfor %]",
+    ],
+)
+def test_a_template_that_never_ends_is_stopped(tmp_path: Path, template: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(OperationError, match="takes more than 1 s, or too much memory"):
+        apart(tmp_path, template, seconds=1)
+    assert time.monotonic() - began < 15
+
+
+def test_a_template_that_wants_all_memory_is_stopped(tmp_path: Path) -> None:
+    greedy = "[[ [" + "[big ~ long, big ~ long]," * 8000 + "] | length ]]"
+    with pytest.raises(OperationError, match=r"too much memory|at most|RecursionError|too many"):
+        apart(tmp_path, greedy, seconds=10)
+
+
+@pytest.mark.parametrize("template", ["[[ ''.__class__ ]]", "[[ nothing ]]", "[% if %]"])
+def test_what_is_refused_here_is_refused_apart(tmp_path: Path, template: str) -> None:
+    with pytest.raises(OperationError) as here:
+        Renderer(VARIABLES).text(template, name="f")
+    with pytest.raises(OperationError) as there:
+        apart(tmp_path, template)
+    assert str(here.value) == str(there.value)
+
+
+def test_a_renderer_that_breaks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(OperationError, match="could not be rendered"):
+        apart(tmp_path, "x")
+
+
+@pytest.mark.parametrize(
+    ("path", "app", "said"),
+    [
+        ("_app_name_/x", "..", "cannot be a path"),
+        ("_app_name_/x", "a/../../b", "cannot be a path"),
+        ("_app_name_", ".git", "cannot be a path"),
+        ("._app_name_/config.tpl", "git", "cannot be a path"),
+        (".git.tpl", "a", "cannot be a path"),
+        (".gitmodules.tpl", "a", "cannot be a path"),
+        ("_app_name_", "C:\\evil", "cannot be a path"),
+    ],
+)
+def test_a_path_that_would_lead_elsewhere_is_refused(path: str, app: str, said: str) -> None:
+    with pytest.raises(OperationError, match=said):
+        Renderer(VARIABLES).tree({path: File(b"")}, app_name=app)
+
+
+def test_files_that_meet_only_when_rendered_are_refused() -> None:
+    for paths in (("README.md", "readme.md.tpl"), ("a", "_app_name_/b")):
+        with pytest.raises(OperationError, match=r"one name on some systems|a file and a folder at once"):
+            Renderer(VARIABLES).tree(dict.fromkeys(paths, File(b"")), app_name="a")

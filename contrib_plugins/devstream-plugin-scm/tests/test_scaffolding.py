@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from devstream.api import OperationError, Secret, ToolState
 from devstream.model.values import SecretRef
+from devstream.testing.gitea import GiteaStandIn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.conftest import Bench, Workplace
 
+RENDERED = "refs/devstream/rendered"
 LOCAL = {"scmType": "local", "name": "hello"}
 
 
@@ -148,11 +152,11 @@ def test_killed_anywhere_the_next_run_finishes(place: Workplace, moment: str) ->
 
 
 def test_killed_anywhere_an_update_is_finished_by_the_next(place: Workplace) -> None:
-    url = place.template({"a.txt.tpl": "[[ word ]]\n"})
-    bench = place.scaffold(url=url, word="one")
+    url = place.template({"a.txt": "0\n"})
+    bench = place.scaffold(url=url)
     number = 1
     while True:
-        bench.options["vars"] = {"word": str(number)}
+        place.template({"a.txt": f"{number}\n"})
         if not bench.dies(bench.update, die_before=number):
             break
         bench.update()
@@ -275,13 +279,14 @@ def test_files_left_alone_follow_and_files_people_changed_stay(place: Workplace)
             "gone.txt": "old\n",
             "gone-changed.txt": "old\n",
             "same.txt": "same\n",
+            "both.txt.tpl": "[[ word ]]\n2\n3\n4\n5\n6\n",
         }
     )
     bench = place.scaffold(url=url, word="one")
     clone = place.clone()
     (clone / "removed.txt").unlink()
     changed = dict.fromkeys(("changed.txt", "gone-changed.txt", "mine.txt", "blocked/here.txt"), "people\n")
-    place.push(clone, changed)
+    place.push(clone, {**changed, "both.txt": "one\n2\n3\n4\n5\npeople\n"})
     for path in ("gone.txt", "gone-changed.txt"):
         (place.folder / url / path).unlink()
     place.template({"new.txt": "new\n", "mine.txt": "template\n", "blocked": "a file\n"})
@@ -297,9 +302,11 @@ def test_files_left_alone_follow_and_files_people_changed_stay(place: Workplace)
         "mine.txt": "people\n",
         "new.txt": "new\n",
         "same.txt": "same\n",
+        "both.txt": "two\n2\n3\n4\n5\npeople\n",
     }
     left = "left as people changed them: blocked, changed.txt, gone-changed.txt, mine.txt, removed.txt"
     assert ("warning", left) in bench.said
+    assert ("info", "merged with what people changed: both.txt") in bench.said
     bench.update()
     assert place.log() == [f"Follow the template {url}", "by hand", f"Begin from {url}"]
     assert [level for level, _ in bench.said] == [], "what was left once is not said again"
@@ -372,6 +379,126 @@ def test_a_branch_that_was_deleted_begins_again_at_the_rendering(place: Workplac
     assert bench.drift() == {"branch": ("main", None)}
     bench.update()
     assert place.log() == ["Begin from builtin:python-http"]
+
+
+# how changes are delivered
+
+
+def changed_by_both(place: Workplace, **source: Any) -> Bench:
+    """An app whose template and whose people have gone on."""
+    url = place.template({"a.txt.tpl": "[[ word ]]\n", "b.txt.tpl": "[[ word ]]\n"})
+    bench = place.scaffold(url=url, word="one")
+    place.push(place.clone(), {"b.txt": "people\n"})
+    bench.options["sourceRepo"] |= source
+    bench.options["vars"] = {"word": "two"}
+    return bench
+
+
+def test_conflicts_are_named_until_people_touch_the_file(place: Workplace) -> None:
+    bench = changed_by_both(place)
+    status = bench.update()
+    blob = place.git("--git-dir", str(place.repository()), "rev-parse", "main:b.txt").stdout.strip()
+    assert status.info["conflicts"] == {"b.txt": blob}
+    bench.recorded = ToolState(bench.address, properties=status.properties, info=status.info)
+    assert bench.there().info["conflicts"] == {"b.txt": blob}
+    place.push(place.clone(), {"b.txt": "people and two\n"})
+    assert "conflicts" not in bench.there().info
+    shown = place.git("--git-dir", str(place.repository()), "diff", f"{RENDERED}~1", RENDERED, "--", "b.txt")
+    assert "-one\n+two\n" in shown.stdout, "what the template changed can be seen"
+
+
+def test_no_markers_are_ever_committed(place: Workplace) -> None:
+    changed_by_both(place).update()
+    assert place.show("b.txt") == "people\n"
+    assert "<<<<" not in place.show("a.txt") + place.show("b.txt")
+
+
+def test_update_none_changes_no_file_and_is_no_drift(place: Workplace) -> None:
+    bench = changed_by_both(place, update="none")
+    before = bench.there().properties
+    bench.update()
+    place.template({"a.txt.tpl": "another\n"})
+    assert (place.show("a.txt"), bench.drift(), bench.there().properties) == ("one\n", {}, before)
+    bench.options["sourceRepo"]["update"] = "push"
+    bench.update()
+    assert place.show("a.txt") == "another\n"
+
+
+def test_a_pull_request_is_a_branch_where_there_is_no_service(place: Workplace) -> None:
+    bench = changed_by_both(place, update="pull-request")
+    bench.update()
+    proposed = "devstream/repo-scaffolding.hello"
+    assert (place.show("a.txt"), place.show("a.txt", branch=proposed)) == ("one\n", "two\n")
+    assert place.show("b.txt", branch=proposed) == "people\n"
+    bench.options["vars"] = {"word": "three"}
+    bench.update()
+    assert place.show("a.txt", branch=proposed) == "three\n", "it goes on where it waits"
+    assert bench.drift() == {}
+
+
+@pytest.fixture
+def gitea(tmp_path: Path) -> Iterator[GiteaStandIn]:
+    with GiteaStandIn(tmp_path / "gitea") as service:
+        yield service
+
+
+def on_gitea(place: Workplace, gitea: GiteaStandIn, **source: Any) -> Bench:
+    repo = {
+        "scmType": "gitea",
+        "baseURL": gitea.url,
+        "owner": "someone",
+        "name": "shop",
+        "token": gitea.token,
+    }
+    url = place.template({"a.txt.tpl": "[[ word ]]\n2\n3\n4\n5\n", "b.txt": "b\n"})
+    bench = place.bench(
+        "repo-scaffolding",
+        "shop",
+        destinationRepo=repo,
+        sourceRepo={"url": url, **source},
+        vars={"word": "one"},
+    )
+    bench.create()
+    return bench
+
+
+def shown(gitea: GiteaStandIn, path: str, branch: str = "main") -> str:
+    bare = f"{gitea.git_root}/someone/shop.git"
+    done = subprocess.run(
+        ["git", "--git-dir", bare, "show", f"{branch}:{path}"], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("how", ["protected", "pull-request"])
+def test_a_service_gets_a_pull_request_where_it_is_asked_for_or_needed(
+    place: Workplace, gitea: GiteaStandIn, how: str
+) -> None:
+    bench = on_gitea(place, gitea, **({"update": how} if how == "pull-request" else {}))
+    if how == "protected":
+        gitea.protect("someone/shop", "main")
+    for word in ("two", "three"):
+        bench.options["vars"] = {"word": word}
+        bench.update()
+        assert any(level == "warning" and "waits for review" in text for level, text in bench.said)
+    assert shown(gitea, "a.txt") == "one\n2\n3\n4\n5\n"
+    assert shown(gitea, "a.txt", "devstream/repo-scaffolding.shop") == "three\n2\n3\n4\n5\n"
+    assert len(gitea.repository("someone/shop").pulls) == 1, "one pull request, that goes on"
+    bench.update()
+    assert len(gitea.repository("someone/shop").pulls) == 1
+    assert bench.drift() == {}
+    bench.context.close()
+
+
+def test_another_token_on_a_service_changes_nothing(place: Workplace, gitea: GiteaStandIn) -> None:
+    bench = on_gitea(place, gitea)
+    pushed = len(gitea.asked("POST", "/someone/shop.git/git-receive-pack"))
+    gitea.token = "another"
+    bench.options["destinationRepo"]["token"] = "another"
+    assert bench.drift() == {}
+    bench.update()
+    assert len(gitea.asked("POST", "/someone/shop.git/git-receive-pack")) == pushed
+    bench.context.close()
 
 
 # being removed

@@ -1,4 +1,4 @@
-FROM python:3.12-slim
+FROM python:3.13-slim-bookworm
 WORKDIR /app
 COPY service.py .
 USER nobody

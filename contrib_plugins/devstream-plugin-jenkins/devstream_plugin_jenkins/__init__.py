@@ -1,0 +1,5 @@
+"""Jenkins jobs for DevStream: ``jenkins-pipeline``."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,133 @@
+"""Options of ``jenkins-pipeline``, in DevStream's names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from msgspec import Struct, field
+
+from devstream.api import Secret, option
+from devstream_plugin_scm.options import Pipeline
+from devstream_plugin_scm.repository import TargetRepo, check_service
+
+__all__ = ["JenkinsServer", "JenkinsRepo", "JenkinsOptions", "MULTIBRANCH", "PIPELINE", "check_job_name"]
+
+MULTIBRANCH = "multibranch"
+PIPELINE = "pipeline"
+_STEP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+-]{0,99}")
+_BY_ITSELF = frozenset({"github", "gitea", "bitbucket"})
+"""Kinds of repositories whose branches Jenkins finds without more than the repository's name."""
+
+
+class JenkinsServer(Struct, kw_only=True, rename="camel"):
+    """A Jenkins, and what may be done to it."""
+
+    url: Annotated[
+        str, option("Its address, with the path where it has one: `https://ci.example.org/jenkins`.")
+    ]
+    user: Annotated[str, option("The user who works there.", plain=True)]
+    password: Annotated[Secret, option("The user's API token, or password.", secret=True, record_only=True)]
+    namespace: Annotated[
+        str, option("DevStream's; where Jenkins runs in Kubernetes. Nothing depends on it.", record_only=True)
+    ] = "jenkins"
+    enable_restart: Annotated[
+        bool, option("Restart Jenkins, once no build runs, where new plugins need it.", record_only=True)
+    ] = False
+    install_plugins: Annotated[
+        bool, option("Install the plugins that are missing; else they are only named.", record_only=True)
+    ] = False
+    offline: Annotated[
+        bool, option("Jenkins reaches no update site: nothing is installed.", record_only=True)
+    ] = False
+    public_url: Annotated[
+        str, option("Its address as the forge sees it, for the webhook; by default `url`.")
+    ] = field(name="publicURL", default="")
+    webhook: Annotated[
+        bool, option("Make a webhook in the repository; without one Jenkins looks every quarter of an hour.")
+    ] = True
+    webhook_secret: Annotated[
+        Secret | None,
+        option(
+            "What the forge's plugin in Jenkins has as the secret of webhooks, where it has one.", secret=True
+        ),
+    ] = None
+    gitlab_server: Annotated[
+        str, option("GitLab, `type: multibranch`: the server's name in Jenkins' own configuration.")
+    ] = ""
+    ca_file: Annotated[str, option("A file of certificates (PEM) to trust, for a Jenkins of one's own.")] = ""
+    allow_http: Annotated[
+        bool, option("Send the password in clear over http://, in a network you trust.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        """Check the addresses.
+
+        Raises:
+            ValueError: one is none.
+        """
+        for url in filter(None, (self.url, self.public_url)):
+            check_service(url)
+
+
+class JenkinsRepo(TargetRepo, kw_only=True, rename="camel"):
+    """The repository. Jenkins keeps its token or key, so that a new one makes an update here."""
+
+    token: Annotated[Secret | None, option("API token; Jenkins clones with it too.", secret=True)] = None
+    ssh_private_key: Annotated[Secret | None, option("Key to clone with.", secret=True)] = None
+
+
+class JenkinsOptions(Struct, kw_only=True, rename="camel"):
+    """Options of ``jenkins-pipeline``."""
+
+    jenkins: Annotated[JenkinsServer, option("The Jenkins.")]
+    scm: Annotated[JenkinsRepo, option("The repository to build.")]
+    pipeline: Annotated[Pipeline, option("What the pipeline does.")] = field(default_factory=Pipeline)
+    job_name: Annotated[
+        str, option("The job: `a`, or `folder/a` of any depth; by default the repository's name.")
+    ] = ""
+    type: Annotated[
+        Literal["", "multibranch", "pipeline"],
+        option(
+            "`multibranch` builds every branch and pull request, `pipeline` one branch; by default `multibranch` on GitHub, "
+            "Gitea and Bitbucket.",
+            immutable=True,
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        """Check the job's name, and that there is something to do.
+
+        Raises:
+            ValueError: there is not, or it cannot be a name.
+        """
+        for step in self.job_name.split("/") if self.job_name else ():
+            check_job_name(step)
+        if not self.pipeline.config_location:
+            self.pipeline.check_that_it_does_something()
+
+    @property
+    def job(self) -> str:
+        """The job's path."""
+        suffix = f"-{self.pipeline.name}" if self.pipeline.name else ""
+        return self.job_name or f"{self.scm.short_name}{suffix}"
+
+    @property
+    def kind(self) -> str:
+        """What the job is: one of the words for ``type``."""
+        return self.type or (MULTIBRANCH if self.scm.scm_type in _BY_ITSELF else PIPELINE)
+
+
+def check_job_name(step: str) -> str:
+    """Give back one step of a job's path that Jenkins takes, and that means nothing in a URL.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _STEP.fullmatch(step) or step.endswith((".", " ")):
+        message = (
+            f"{step!r} cannot be a job or a folder: letters, digits, blanks and . _ + -, "
+            "beginning with a letter, a digit or _"
+        )
+        raise ValueError(message)
+    return step

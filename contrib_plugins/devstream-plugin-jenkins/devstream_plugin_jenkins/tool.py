@@ -1,0 +1,50 @@
+"""``jenkins-pipeline``: a job in Jenkins, with its credentials, its webhook, and its Jenkinsfile in the repository.
+
+A new job is marked in its description, so that a killed run finds what it made, and nobody else's job is touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from devstream.api import ToolSchema, hookimpl
+from devstream_plugin_jenkins.options import JenkinsOptions
+from devstream_plugin_jenkins.work import Work
+
+if TYPE_CHECKING:
+    from devstream.api import Context, ResourceStatus, Tool, ToolState
+
+__all__ = ["create", "read", "update", "delete", "devstream_tool_schema"]
+
+
+@hookimpl
+def devstream_tool_schema() -> ToolSchema:
+    """Describe the options."""
+    return ToolSchema(JenkinsOptions, doc="A Jenkins job for a repository, with its Jenkinsfile and webhook.")
+
+
+@hookimpl
+def create(tool: Tool, context: Context) -> ResourceStatus:
+    """Make the job and all it needs; go on where a run was killed in between."""
+    work = Work(tool, None, context)
+    status = work.bring_in_line()
+    work.start()
+    return status
+
+
+@hookimpl
+def read(tool: Tool, recorded: ToolState | None, context: Context) -> ResourceStatus | None:
+    """Say what is there; None where the job is gone."""
+    return Work(tool, recorded, context).look()
+
+
+@hookimpl
+def update(tool: Tool, recorded: ToolState, context: Context) -> ResourceStatus:
+    """Bring what is ours in line; what people have added stays."""
+    return Work(tool, recorded, context).bring_in_line()
+
+
+@hookimpl
+def delete(tool: Tool, recorded: ToolState, context: Context) -> None:
+    """Remove the Jenkinsfile, the webhook, the job and its credentials, and folders of ours that are empty then."""
+    Work(tool, recorded, context).remove()

@@ -1,0 +1,3 @@
+module [[ module | default("example.com/" ~ AppName) ]]
+
+go 1.24
