@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from devstream.api import BackendRegistry
+    from devstream.api import BackendRegistry, Diagnostic
 
 __all__ = ["Files", "LocalBackend", "devstream_register_backends", "make_local"]
 
@@ -145,6 +145,12 @@ class LocalBackend:
     def location(self) -> str:
         """The path of the state file."""
         return str(self._given)
+
+    def cautions(self) -> list[Diagnostic]:
+        """Say what to be careful about where the state is kept."""
+        from devstream.builtin.local_place import cautions
+
+        return cautions(self._path)
 
     def _beside(self, ending: str) -> Path:
         return self._path.with_name(self._path.name + ending)

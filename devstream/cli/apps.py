@@ -82,7 +82,8 @@ def outdated(
     recorded = session.read_state()
     app.shared.target = (*addresses, *app.shared.target)
     seen = session.look_at(recorded, _selected(recorded, app.shared.selectors), thorough=True)
-    found = [templated for one in seen if (templated := _templated(one)) is not None]
+    said = [templated for one in seen if (templated := _templated(one)) is not None]
+    found = sorted(said, key=lambda one: str(one.address))
 
     def data(mask: Any) -> Mapping[str, Any]:
         return {"apps": [_data(one, mask) for one in found], "behind": sum(one.behind for one in found)}

@@ -54,7 +54,7 @@ def expand_config(
     """
     expansion, missing = _expanded(config, plugins)
     prepared: list[ToolInstance] = []
-    claims: list[tuple[ToolInstance, str]] = []
+    claims: list[tuple[ToolInstance, str, str]] = []
     found: list[Diagnostic] = [*expansion.warnings, *expansion.errors]
     for tool in expansion.tools:
         try:
@@ -65,7 +65,7 @@ def expand_config(
         _conceal_written_secrets(ready, conceal)
         found += plugin.check(ready)
         prepared.append(ready)
-        claims += [(ready, claim) for claim in plugin.claims(ready)]
+        claims += [(ready, thing, name) for thing, name in plugin.claims(ready)]
     found += _claimed_twice(claims)
     errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
     if missing is not None and not errors:
@@ -75,22 +75,23 @@ def expand_config(
     return Expanded(tuple(prepared), tuple(found))
 
 
-def _claimed_twice(claims: Sequence[tuple[ToolInstance, str]]) -> list[Diagnostic]:
-    """Find what two tools would take from each other, run after run; the later one is told, once."""
-    first: dict[str, ToolInstance] = {}
+def _claimed_twice(claims: Sequence[tuple[ToolInstance, str, str]]) -> list[Diagnostic]:
+    """Find what two tools would take from each other; of each pair of tools one thing is told."""
+    first: dict[str, tuple[ToolInstance, str]] = {}
     found: dict[tuple[Any, Any], Diagnostic] = {}
-    for tool, claim in claims:
-        other = first.setdefault(claim, tool)
-        if other is not tool and (tool.address, other.address) not in found:
-            found[tool.address, other.address] = _claim_mistake(tool, other, claim)
+    for tool, thing, name in claims:
+        other, its_name = first.setdefault(thing, (tool, name))
+        if its_name != name:
+            mistake = _claim_mistake(tool, other, thing)
+            found.setdefault((tool.address, other.address), mistake)
     return list(found.values())
 
 
-def _claim_mistake(tool: ToolInstance, other: ToolInstance, claim: str) -> Diagnostic:
+def _claim_mistake(tool: ToolInstance, other: ToolInstance, thing: str) -> Diagnostic:
     from devstream.errors import Diagnostic
 
     return Diagnostic(
-        f"{tool.address} and {other.address} both keep {claim}",
+        f"{tool.address} and {other.address} both keep {thing}",
         code="kept-twice",
         mark=tool.origin.mark,
         address=str(tool.address),

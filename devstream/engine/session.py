@@ -198,6 +198,7 @@ class Session(StateSide):
         with ExitStack() as stack:
             stack.enter_context(leaves_in_order(self._workshop.children.kill))
             timeout = self._invocation.lock_timeout
+            self._tell_cautions()
             writer = stack.enter_context(
                 self._manager.acquire(self._holder, timeout=timeout, notice=self._tell_who)
             )

@@ -12,6 +12,7 @@ from devstream.engine.emitter import Emitter
 from devstream.engine.invocation import DEFAULT_PARALLELISM, Invocation
 from devstream.errors import Diagnostic, OptionError, Severity
 from devstream.model.events import Notice
+from devstream.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -240,6 +241,7 @@ class StateSide:
             LeaseError: somebody else is running.
             StateError: what is there cannot be used, or nothing can be written there.
         """
+        self._tell_cautions()
         if self.read_state().lineage:
             return False
         timeout = self._invocation.lock_timeout
@@ -263,6 +265,7 @@ class StateSide:
             LeaseError: somebody else is running.
             StateError: nothing was changed.
         """
+        self._tell_cautions()
         return self._manager.edit(
             propose,
             self._holder,
@@ -287,6 +290,13 @@ class StateSide:
         with leaves_in_order(self._workshop.children.kill):
             reads = self._workshop.reads
             return look_at(state, addresses, provider=self.plugins.tool, reads=reads, thorough=thorough)
+
+    def _tell_cautions(self) -> None:
+        """Say what to be careful about where the state is kept, before something is recorded there."""
+        from devstream.state.backend import cautions_of
+
+        for caution in cautions_of(self.backend):
+            self._emit(Notice(replace(caution, severity=Severity.WARNING)))
 
     def _tell_who(self, holder: LeaseHolder) -> None:
         self._emit(Notice(Diagnostic(f"waiting for {holder}", "lease-held", Severity.WARNING)))

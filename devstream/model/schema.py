@@ -61,8 +61,10 @@ class ToolSchema(Immutable, frozen=True):
         app_options: fills in what an app implies when the tool stands under ``ci`` or ``cd``; gets the app
             and the options as expanded, gives the options to use.
         version: grows when recorded options need a migration.
-        claims: names what only one tool of a config may keep, by the instance's address, its app (or None) and its
-            options as expanded, some of which may not be known yet: ``.gitlab-ci.yml of git.example.org/acme/shop``.
+        claims: names what a tool keeps and two tools would take from each other, run after run: pairs of a thing
+            (``.gitlab-ci.yml of git.example.org/acme/shop``) and a name in which it is kept; tools that keep it in
+            the same name agree. Gets the instance's address, its app (or None) and its options as expanded, some of
+            which may not be known yet.
         example: options that are enough for a valid instance, for `devstream show config --plugin`.
     """
 
@@ -74,7 +76,7 @@ class ToolSchema(Immutable, frozen=True):
     app_options: Callable[[AppDefaults, dict[str, Any]], dict[str, Any]] | None = None
     version: int = 1
     extra: Mapping[str, Any] = field(default_factory=dict)
-    claims: Callable[[Address, str | None, Mapping[str, Any]], Iterable[str]] | None = None
+    claims: Callable[[Address, str | None, Mapping[str, Any]], Iterable[tuple[str, str]]] | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -91,8 +91,8 @@ class ToolPlugin:
         """List every mistake and every warning about an instance's options, as far as they are known."""
         return self._options.check(instance) if self._options else []
 
-    def claims(self, instance: ToolInstance) -> tuple[str, ...]:
-        """Name what only one tool of a config may keep.
+    def claims(self, instance: ToolInstance) -> tuple[tuple[str, str], ...]:
+        """Name what an instance keeps, and in whose name.
 
         Raises:
             PluginError: the plugin's own answer fails.

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from devstream.errors import Diagnostic
     from devstream.model.state import LeaseHolder
 
-__all__ = ["Head", "StateBackend", "KernelLease", "Probed", "ProbePlace", "probed_behind"]
+__all__ = ["Head", "StateBackend", "KernelLease", "Probed", "ProbePlace", "Cautious", "cautions_of", "probed_behind"]
 
 
 class Head(Immutable, frozen=True):
@@ -102,6 +103,23 @@ class Probed(Protocol):
 
     def adopt(self, manner: Mapping[str, Any]) -> None:
         """Use the store in this manner from now on."""
+
+
+@runtime_checkable
+class Cautious(Protocol):
+    """A backend that knows of something to be careful about where the state is kept."""
+
+    def cautions(self) -> Sequence[Diagnostic]:
+        """Say what; nothing where all is as it should be. Called before something is recorded."""
+
+
+def cautions_of(backend: object) -> Sequence[Diagnostic]:
+    """Give the cautions of the backend behind what is put around it (``inner``)."""
+    while backend is not None:
+        if isinstance(backend, Cautious):
+            return backend.cautions()
+        backend = getattr(backend, "inner", None)
+    return ()
 
 
 def probed_behind(backend: object) -> Probed | None:

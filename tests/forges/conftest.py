@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.forges.forges import FORGES, Place
-from tests.forges.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +16,9 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Give a forge on which nothing was made yet."""
     forge = FORGES[request.param]
     with forge.opened(tmp_path / "served") as service:
-        yield Place(forge, service, Shop(tmp_path, service, forge.kind, forge.ci))
+        place = Place.on(forge, service, tmp_path)
+        yield place
+        place.bench.close()
 
 
 @pytest.fixture

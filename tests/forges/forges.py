@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from devstream.testing.gitea import GiteaStandIn
-from devstream.testing.service import Request
+from devstream.testing.github import GitHubStandIn
+from devstream.testing.gitlab import GitLabStandIn
+from devstream_plugin_scm.testing import Bench, Server
 from tests.forges.shop import CANARY, Shop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from devstream_plugin_scm.hosting import Hosting, Proposal, Webhook
 
 __all__ = ["Forge", "FORGES", "Place"]
 
@@ -21,16 +25,26 @@ class Forge(NamedTuple):
 
     Attributes:
         kind: its ``scmType``.
+        ci: what ``ci-generic`` calls its CI system.
         pipeline: the path of the app's pipeline.
-        api: what the paths of its API begin with, in the stand-in's log.
         opened: gives the stand-in.
+        names: gives the full names of the repositories it has.
+        make: where a repository is made, as the stand-in's log has it.
+        hook: where a webhook is made.
+        look: where a repository is looked up.
+        edits: what people may do to a webhook.
     """
 
     kind: str
     ci: str
     pipeline: str
-    api: str
     opened: Callable[[Path], Any]
+    names: Callable[[Any], list[str]]
+    make: str
+    hook: str
+    look: str
+    edits: tuple[dict[str, Any], ...]
+    group: str = "org"
 
 
 FORGES = {
@@ -38,49 +52,110 @@ FORGES = {
         "gitea",
         "github",
         ".github/workflows/test.yml",
-        "/api/v1",
         lambda root: GiteaStandIn(root, token=CANARY),
+        lambda service: list(service.repositories),
+        "/api/v1/orgs/acme/repos",
+        "/api/v1/repos/acme/shop/hooks",
+        "/api/v1/repos/acme/shop",
+        ({"active": False}, {"events": []}),
+    ),
+    "github": Forge(
+        "github",
+        "github",
+        ".github/workflows/test.yml",
+        lambda root: GitHubStandIn(root, token=CANARY),
+        lambda service: list(service.repositories),
+        "/orgs/acme/repos",
+        "/repos/acme/shop/hooks",
+        "/repos/acme/shop",
+        ({"active": False}, {"events": ["issues"]}),
+    ),
+    "gitlab": Forge(
+        "gitlab",
+        "gitlab",
+        ".gitlab-ci.yml",
+        lambda root: GitLabStandIn(root, token=CANARY),
+        lambda service: [project.full_path for project in service.projects.values()],
+        "/api/v4/projects",
+        "/api/v4/projects/",
+        "/api/v4/projects/",
+        ({"push_events": False},),
+        "nameSpace",
     ),
 }
 
 
-class Place(NamedTuple):
-    """An app that was made on a forge, and the stand-in that has it."""
+@dataclass(frozen=True)
+class Place:
+    """An app on a forge, the stand-in that has it, and the service's API as the plugin sees it.
+
+    Attributes:
+        bench: looks at the service.
+    """
 
     forge: Forge
     service: Any
     shop: Shop
+    bench: Bench
+
+    @classmethod
+    def on(cls, forge: Forge, service: Any, root: Path) -> Place:
+        """Write the app's configuration."""
+        bench = Bench(
+            forge.kind, Server(service.url, CANARY, service.user, "acme"), root / "bench", name="shop"
+        )
+        shop = Shop(root, service, forge.kind, forge.ci, group=forge.group)
+        return cls(forge, service, shop, bench)
 
     @property
-    def repository(self) -> Any:
-        """What the stand-in keeps of the app's repository."""
-        return self.service.repository("acme/shop")
+    def names(self) -> list[str]:
+        """What repositories there are."""
+        return self.forge.names(self.service)
 
     @property
-    def hook(self) -> dict[str, Any]:
+    def hosting(self) -> Hosting:
+        """The service's API."""
+        return self.bench.hosting
+
+    @property
+    def location(self) -> str:
+        """Where the repository is."""
+        return f"{self.service.host}/acme/shop"
+
+    @property
+    def hook(self) -> Webhook:
         """The one webhook."""
-        (hook,) = self.repository.hooks.values()
-        assert isinstance(hook, dict)
+        (hook,) = self.hosting.webhooks(self.location)
         return hook
 
+    @property
+    def kept(self) -> Any:
+        """The repository, as the stand-in keeps it."""
+        find = self.service.project if self.forge.kind == "gitlab" else self.service.repository
+        return find("acme/shop")
+
+    @property
+    def kept_hooks(self) -> dict[int, dict[str, Any]]:
+        """The webhooks, as the stand-in keeps them."""
+        hooks: dict[int, dict[str, Any]] = self.kept.hooks
+        return hooks
+
+    def proposal(self, address: str) -> Proposal | None:
+        """Give what was proposed for one tool."""
+        return self.hosting.proposal(self.location, f"devstream/{address}")
+
     def rename(self, name: str) -> None:
-        """Rename the repository by the service's own API, as people do by its pages."""
-        path = f"{self.forge.api}/repos/acme/shop"
-        body = json.dumps({"name": name}).encode()
-        headers = {"authorization": f"token {CANARY}", "content-type": "application/json"}
-        answer = self.service.answer(Request("PATCH", path, {}, headers, body))
-        assert answer is not None
-        assert answer.status == 200, answer
+        """Rename the repository as people do."""
+        self.hosting.move(self.location, f"{self.service.host}/acme/{name}")
 
     def check(self, commits: int | None = 2) -> None:
         """Make sure that there is one of each, and nothing to do."""
-        assert list(self.service.repositories) == ["acme/shop"]
-        assert self.hook["active"]
-        assert "devstream=webhook.shop" in self.hook["config"]["url"]
-        files = self.shop.files()
-        assert {self.forge.pipeline, "Dockerfile", "README.md", "service.py", "tests/test_service.py"} <= set(
-            files
-        )
+        assert self.names == ["acme/shop"]
+        assert self.hook.active
+        assert self.hook.events == ("push",)
+        assert "devstream=webhook.shop" in self.hook.url
+        kept = {self.forge.pipeline, "Dockerfile", "README.md", "service.py", "tests/test_service.py"}
+        assert kept <= set(self.shop.files())
         if commits is not None:
             assert len(self.shop.log()) == commits, self.shop.log()
         assert self.shop.plan() == {}

@@ -34,7 +34,7 @@ apps:
     repo:
       scmType: {kind}
       baseURL: {url}
-      org: acme
+      {group}: acme
       branch: main
       token: "[[ env SHOP_TOKEN ]]"
     repoTemplate:
@@ -150,6 +150,7 @@ class Shop:
         kind: its ``scmType``.
         ci: the tool that writes the pipeline.
         events: what the webhook is told of.
+        group: the option that names whom the repository belongs to.
     """
 
     root: Path
@@ -157,6 +158,7 @@ class Shop:
     kind: str
     ci: str
     events: tuple[str, ...] = ("push",)
+    group: str = "org"
     environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -174,7 +176,8 @@ class Shop:
             **self.environ,
         }
         self.write(
-            "devstream.yaml", _CONFIG.format(kind=self.kind, url=self.service.url, ci=self.ci, hook=HOOK)
+            "devstream.yaml",
+            _CONFIG.format(kind=self.kind, url=self.service.url, group=self.group, ci=self.ci, hook=HOOK),
         )
         self.write("devstream_plugins.py", _WEBHOOK_TOOL.format(events=self.events))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from devstream_plugin_scm.hosting import ProposalState
 from tests.forges.shop import CANARY, PASSWORD
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ def changing(place: Place) -> list[str]:
 
 
 def test_the_whole_life_of_an_app(empty: Place) -> None:
-    shop, service = empty.shop, empty.service
+    shop = empty.shop
     assert shop.run() == MADE
     empty.check()
 
-    service.requests.clear()
+    empty.service.requests.clear()
     assert shop.run() == {}
     assert changing(empty) == []
     shop.devstream("verify", "--detailed-exitcode")
@@ -46,7 +47,7 @@ def test_the_whole_life_of_an_app(empty: Place) -> None:
     assert CANARY not in shop.written
     assert PASSWORD not in shop.written
     shop.devstream("delete", "--yes")
-    assert not service.repositories
+    assert not empty.names
     shop.devstream("delete", "--yes")
 
 
@@ -63,14 +64,14 @@ class Fault(NamedTuple):
     headers: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
 
 
-MAKE, HOOK, PUSH = "{api}/orgs/acme/repos", "{api}/repos/acme/shop/hooks", "/acme/shop.git/git-receive-pack"
+MAKE, HOOK, LOOK, PUSH = "{0.make}", "{0.hook}", "{0.look}", "/acme/shop.git/git-receive-pack"
 FAULTS = [
     *(Fault("POST", path, status) for path in (MAKE, HOOK) for status in (401, 403, 404, 409, 422, 500, 0)),
     *(Fault("POST", path, status, after=True) for path in (MAKE, HOOK, PUSH) for status in (500, 0)),
     *(Fault("POST", path, 429, headers={"Retry-After": retry}) for path in (MAKE, HOOK) for retry in "01"),
     Fault("POST", HOOK, 429, headers={"Retry-After": "3600"}),
     *(Fault("POST", PUSH, status) for status in (401, 403, 500, 0)),
-    *(Fault("GET", "{api}/repos/acme/shop", status) for status in (401, 403, 500, 0)),
+    *(Fault("GET", LOOK, status) for status in (401, 403, 500, 0)),
     *(Fault("GET", "/acme/shop.git/info/refs", status) for status in (403, 500, 0)),
 ]
 SAMPLE = (Fault("POST", PUSH, 0, after=True), Fault("POST", MAKE, 500, after=True))
@@ -78,7 +79,7 @@ SAMPLE = (Fault("POST", PUSH, 0, after=True), Fault("POST", MAKE, 500, after=Tru
 
 def _named(fault: Fault) -> str:
     after = "-after" if fault.after else ""
-    return f"{fault.method}-{fault.path.rpartition('/')[2]}-{fault.status}{after}{''.join(fault.headers.values())}"
+    return f"{fault.method}-{fault.path.rpartition('/')[2].strip('{}0.')}-{fault.status}{after}{''.join(fault.headers.values())}"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def _named(fault: Fault) -> str:
     ],
 )
 def test_the_second_run_after_a_fault_converges(empty: Place, fault: Fault) -> None:
-    where = fault.path.format(api=empty.forge.api)
+    where = fault.path.format(empty.forge)
     armed = empty.service.fail(
         fault.method, where, status=fault.status, after=fault.after, headers=fault.headers
     )
@@ -98,35 +99,36 @@ def test_the_second_run_after_a_fault_converges(empty: Place, fault: Fault) -> N
     assert ended.code in (0, 4), ended.err
     empty.shop.run()
     empty.check()
-    assert not empty.repository.pulls
+    assert empty.proposal("repo-scaffolding.shop") is None
 
 
 # mishaps: what people and crashes leave behind
 
 
 def test_a_repository_renamed_by_hand_gets_its_name_again(place: Place) -> None:
-    hook = place.hook["id"]
+    hook = place.hook.id
     place.rename("store")
     assert place.shop.plan()["repo-scaffolding.shop"] == "update"
     place.shop.run()
     place.shop.run()
     place.check()
-    assert place.hook["id"] == hook
+    assert place.hook.id == hook
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("edit", [{"active": False}, {"events": []}])
-def test_a_webhook_edited_by_hand_is_put_right(place: Place, edit: dict[str, object]) -> None:
-    before = place.hook["id"]
-    place.hook.update(edit)
-    assert place.shop.run() == {"webhook.shop": "update"}
-    place.check()
-    assert place.hook["id"] == before
+def test_a_webhook_edited_by_hand_is_put_right(place: Place) -> None:
+    before = place.hook.id
+    for edit in place.forge.edits:
+        (kept,) = place.kept_hooks.values()
+        kept.update(edit)
+        assert place.shop.run() == {"webhook.shop": "update"}
+        place.check()
+        assert place.hook.id == before
 
 
 @pytest.mark.slow
 def test_a_webhook_and_a_pipeline_removed_by_hand_come_back(place: Place) -> None:
-    place.repository.hooks.clear()
+    place.kept_hooks.clear()
     place.shop.commit(place.forge.pipeline, "", remove=True)
     assert place.shop.run() == {"webhook.shop": "create", "ci-generic.shop": "create"}
     place.check(commits=4)
@@ -162,7 +164,8 @@ def test_a_branch_left_over_is_no_obstacle(place: Place) -> None:
     place.shop.run()
     assert "echo two" in place.shop.show(place.forge.pipeline)
     assert "Good morning" in place.shop.show("service.py")
-    assert not place.repository.pulls
+    assert place.proposal("repo-scaffolding.shop") is None
+    assert place.proposal("ci-generic.shop") is None
     assert place.shop.plan() == {}
 
 
@@ -172,12 +175,18 @@ def test_a_protected_branch_gets_one_pull_request(place: Place) -> None:
     place.shop.replace("Hello, shop", "Good morning")
     place.shop.devstream("run", "--yes")
     place.shop.devstream("run", "--yes")
-    (pull,) = place.repository.pulls
-    assert pull["head"]["ref"] == "devstream/repo-scaffolding.shop"
+    proposal = place.proposal("repo-scaffolding.shop")
+    assert proposal is not None
+    assert proposal.state is ProposalState.OPEN
+    assert proposal.number == 1
     assert "Good morning" in place.shop.show("service.py", branch="devstream/repo-scaffolding.shop")
     assert "Good morning" not in place.shop.show("service.py")
     assert place.shop.plan() == {}
-    assert len(place.repository.hooks) == 1
+    place.hosting.merge(place.location, proposal)
+    assert "Good morning" in place.shop.show("service.py")
+    assert place.hook.active
+    place.shop.run()
+    assert place.shop.plan() == {}
 
 
 @pytest.mark.slow
@@ -198,7 +207,7 @@ def test_what_people_push_is_no_drift_and_stays(place: Place) -> None:
 def test_a_repository_of_somebody_else_is_not_taken(empty: Place) -> None:
     empty.shop.run()
     (empty.shop.folder / "devstream.state").unlink()
-    empty.repository.description = "somebody's own"
+    empty.kept.description = "somebody's own"
     ended = empty.shop.devstream("run", "--yes", code=4)
     assert "exists already and is not ours" in ended.err
     assert empty.shop.devstream("run", "--yes", code=4).err

@@ -233,8 +233,8 @@ class JenkinsClient:
 
 def _open_jenkins(wire: Wire, url: str) -> Any:
     """Give api4jenkins' root on our wire; it would make a client of its own."""
-    from api4jenkins import Jenkins
-    from api4jenkins.item import Item  # type: ignore[import-untyped]  # it has no types
+    from api4jenkins import Jenkins  # type: ignore[import-untyped]  # it has no types
+    from api4jenkins.item import Item  # type: ignore[import-untyped]  # nor has this
 
     class Root(Jenkins):  # type: ignore[misc]  # it has no types
         """A Jenkins that sends through our wire, which adds the crumbs itself."""

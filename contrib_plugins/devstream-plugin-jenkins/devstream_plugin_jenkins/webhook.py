@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from devstream_plugin_jenkins.options import MULTIBRANCH
+from devstream_plugin_scm.bitbucket import CLOUD
 from devstream_plugin_scm.hosting import Webhook, is_our_webhook, webhook_url
+from devstream_plugin_scm.places import place_of
 
 if TYPE_CHECKING:
     from devstream.api import Context, Secret
@@ -20,14 +22,14 @@ _EVENTS = {
     "gitea": ("create", "delete", "pull_request", "push"),
     "gitlab": ("merge_requests", "push", "tag_push"),
 }
-_CLOUD = (
+_CLOUD_EVENTS = (
     "pullrequest:created",
     "pullrequest:fulfilled",
     "pullrequest:rejected",
     "pullrequest:updated",
     "repo:push",
 )
-_DATA_CENTER = (
+_DATA_CENTER_EVENTS = (
     "pr:declined",
     "pr:deleted",
     "pr:from_ref_updated",
@@ -74,7 +76,7 @@ class JobWebhook:
         repo = self._options.scm
         if repo.scm_type != "bitbucket":
             return _EVENTS[repo.scm_type]
-        return _DATA_CENTER if repo.base_url and "bitbucket.org" not in repo.base_url else _CLOUD
+        return _CLOUD_EVENTS if place_of(repo, f"https://{CLOUD}").host == CLOUD else _DATA_CENTER_EVENTS
 
     def look(self, location: str) -> dict[str, Any] | None:
         """Give what is compared; None where there is none of ours."""

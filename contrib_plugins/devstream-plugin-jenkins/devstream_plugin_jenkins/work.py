@@ -149,11 +149,11 @@ class Work:
         options, repo = self._options, self._options.scm
         host, _, path = target.location.partition("/")
         owner, _, name = path.rpartition("/")
-        scheme = urlsplit(target.web_url or target.url).scheme or "https"
+        web = urlsplit(target.web_url or "")
         return JobPlan(
             kind=options.kind,
             scm_type=repo.scm_type,
-            server=f"{scheme}://{host}",
+            server=repo.base_url.rstrip("/") or f"{web.scheme or 'https'}://{host}",
             owner=owner,
             name=name,
             clone_url=self._clone_url(target),

@@ -45,7 +45,7 @@ def _checked(text: str) -> str:
 
 def write(root: ET.Element) -> bytes:
     """Write a document; values are escaped."""
-    return b"<?xml version='1.0' encoding='UTF-8'?>\n" + ET.tostring(root, encoding="utf-8")
+    return f"<?xml version='1.0' encoding='UTF-8'?>\n{ET.tostring(root, encoding='unicode')}".encode()
 
 
 def parse(document: bytes, *, what: str) -> ET.Element:
@@ -72,7 +72,7 @@ def parse(document: bytes, *, what: str) -> ET.Element:
 
     parser.StartDoctypeDeclHandler = refuse
     try:
-        parser.Parse(_DECLARATION.sub(b"", document), True)  # noqa: FBT003 - the library's argument
+        parser.Parse(_DECLARATION.sub(b"", document), True)
     except expat.ExpatError as error:
         message = f"{what} is not well-formed XML: {error}"
         raise OperationError(message) from None

@@ -82,6 +82,8 @@ def _configuration(remote: Remote, place: Path) -> str:
         "[http]",
         "\tfollowRedirects = false",
         "\tsslVerify = true",
+        "\tlowSpeedLimit = 1000",
+        "\tlowSpeedTime = 60",
     ]
     if remote.ca_file is not None:
         (place / "ca.pem").symlink_to(remote.ca_file)

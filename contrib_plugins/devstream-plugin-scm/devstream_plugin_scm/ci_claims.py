@@ -42,7 +42,7 @@ def pipeline_name(address: Address, app: str | None, written: str) -> str:
 
 def pipeline_claims(
     kind_name: str, address: Address, app: str | None, options: Mapping[str, Any]
-) -> Iterator[str]:
+) -> Iterator[tuple[str, str]]:
     """Say what a pipeline tool keeps, by its options as they are written, as far as that can be told."""
     kind = KINDS[kind_name]
     where = _repository(options.get("scm"))
@@ -51,14 +51,18 @@ def pipeline_claims(
         return
     name = pipeline_name(address, app, _text(pipeline.get("name")))
     for path in _files(kind, name, _text(pipeline.get("configLocation"))):
-        yield f"{path} of {where}"
+        yield f"{path} of {where}", str(address)
+    if name and kind.named:
+        yield f"{kind.place} of {where}", "named pipelines"
     if kind.keeps_secrets:
         names = names_for(name)
         used = [usual for option, secrets in _SECRETS.items() if pipeline.get(option) for usual in secrets]
-        yield from (f"the secret {names[usual]} of {where}" for usual in used)
+        yield from ((f"the secret {names[usual]} of {where}", str(address)) for usual in used)
 
 
-def generic_claims(address: Address, app: str | None, options: Mapping[str, Any]) -> Iterator[str]:  # noqa: ARG001 - the schema's signature
+def generic_claims(
+    address: Address, app: str | None, options: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:  # noqa: ARG001 - the schema's signature
     """Say which files `ci-generic` keeps, as far as its options tell."""
     where = _repository(options.get("scm"))
     pipeline = options.get("ci")
@@ -68,7 +72,7 @@ def generic_claims(address: Address, app: str | None, options: Mapping[str, Any]
     contents = pipeline.get("configContents")
     names = contents if isinstance(contents, dict) else [_text(pipeline.get("configLocation"))]
     targets = {kind.target(name) for name in names if name}
-    yield from (f"{path} of {where}" for path in sorted(filter(None, targets)))
+    yield from ((f"{path} of {where}", str(address)) for path in sorted(filter(None, targets)))
 
 
 def _files(kind: CiKind, name: str, location: str) -> list[str]:

@@ -68,7 +68,7 @@ class CiFiles:
 
     doc: str
     options: type[Struct]
-    claims: Callable[[Address, str | None, Mapping[str, Any]], Iterator[str]]
+    claims: Callable[[Address, str | None, Mapping[str, Any]], Iterator[tuple[str, str]]]
 
     @hookimpl
     def devstream_tool_schema(self) -> ToolSchema:

@@ -130,7 +130,7 @@ def check_place(url: str, wanted: Download) -> str:
     parts = urlsplit(url)
     if parts.username or parts.password:
         message = "a URL must not hold a user or a token"
-        raise OperationError(message, suggestion="write `token: [[ env.NAME ]]` beside it")
+        raise OperationError(message, suggestion="write `token: [[ env NAME ]]` beside it")
     clear = parts.scheme == "http" and (wanted.allow_http or is_loopback(parts.hostname or ""))
     if parts.hostname and (parts.scheme == "https" or (clear and wanted.url.startswith("http:"))):
         return url

@@ -15,7 +15,7 @@ from devstream_plugin_scm.hosting import (
     marked_address,
 )
 from devstream_plugin_scm.places import place_of, split_location
-from devstream_plugin_scm.rest import Rest, RestError, check_clear, steps
+from devstream_plugin_scm.rest import Rest, RestError, authorization, check_clear, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,11 +41,12 @@ class Gitea:
         check_clear(place.url, allow_http=repo.allow_http)
         self._host = place.host
         self._repo = repo
-        token = f"token {repo.token.reveal()}" if repo.token else ""
+        api = repo.api_url.rstrip("/") or f"{place.url}/api/v1"
+        check_clear(api, allow_http=repo.allow_http)
         self._rest = Rest(
             context,
-            repo.api_url.rstrip("/") or f"{place.url}/api/v1",
-            headers={"Authorization": token} if token else {},
+            api,
+            headers=authorization(repo.token, "Gitea", "token"),
             service="Gitea",
             ca_file=context.folder / repo.ca_file if repo.ca_file else None,
         )

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from devstream.api import OperationError
-from devstream_plugin_scm.rest import Rest, RestError
+from devstream_plugin_scm.rest import Rest, RestError, authorization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +48,11 @@ class GitHubAPI(Rest):
     ) -> None:
         headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION}
         super().__init__(
-            context, url, headers={**headers, **_login(token)}, service="GitHub", ca_file=ca_file
+            context,
+            url,
+            headers={**headers, **authorization(token, "GitHub")},
+            service="GitHub",
+            ca_file=ca_file,
         )
         self.url = url
 
@@ -69,15 +72,6 @@ class GitHubAPI(Rest):
         said = _said(answer)
         message = f"GitHub refuses {method} {path} ({status}{f': {said}' if said else ''})"
         return RestError(message, status=status, suggestion=_hint(method, path, answer))
-
-
-def _login(token: Secret | None) -> dict[str, str]:
-    """Give the header that holds the token; one that cannot be sent is not shown in the complaint."""
-    text = token.reveal() if token else ""
-    if not text.isascii() or not text.isprintable() or " " in text:
-        message = "the token of GitHub has blanks, line breaks or letters that no token has"
-        raise OperationError(message, suggestion="was it read from a file that ends in a line break?")
-    return {"Authorization": f"Bearer {text}"} if text else {}
 
 
 def _limited(answer: httpx.Response) -> bool:

@@ -289,11 +289,9 @@ class Templates:
         source = self._source
         if source.place is not Place.GIT or source.scm_type == "git":
             return None
-        forge = open_remote(cast("Any", source), self._context)
-        if forge.hosting is None:
-            return None
         try:
-            hosted = forge.hosting.find(forge.locate(source))
+            forge = open_remote(cast("Any", source), self._context)
+            hosted = forge.hosting.find(forge.locate(source)) if forge.hosting else None
         except OperationError:
             return None
         here = remote_of(source, self._context)

@@ -80,7 +80,7 @@ def parse_repo_url(url: str) -> RepoURL:
         url = f"https://{url}"
     parts = urlsplit(url)
     if parts.password or (parts.username and parts.scheme != "ssh"):
-        message = "a URL must not hold a user or a token: write `token: [[ env.NAME ]]` beside it"
+        message = "a URL must not hold a user or a token: write `token: [[ env NAME ]]` beside it"
         raise ValueError(message)
     if parts.scheme not in _SCHEMES or not parts.hostname or parts.query or parts.fragment:
         message = f'"{url}" is not the URL of a repository: https://, ssh:// or git@host:path'

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from devstream.api import Context
+    from devstream.api import Context, Secret
 
-__all__ = ["Rest", "RestError", "check_clear", "patiently", "steps", "TIMEOUT"]
+__all__ = ["Rest", "RestError", "authorization", "check_clear", "patiently", "steps", "TIMEOUT"]
 
 TIMEOUT = 30.0
 """Seconds that one request may take to be answered."""
@@ -59,6 +59,19 @@ def check_clear(url: str, *, allow_http: bool) -> None:
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
         message = f"{url} would send the token in clear"
         raise OperationError(message, suggestion="use https://, or allowHttp: true on a network you trust")
+
+
+def authorization(token: Secret | None, service: str, scheme: str = "Bearer") -> dict[str, str]:
+    """Give the header that holds a token; none without one.
+
+    Raises:
+        OperationError: the token cannot be sent. It is not shown, as a library's own complaint would.
+    """
+    text = token.reveal() if token else ""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        message = f"the token of {service} has blanks, line breaks or letters that no token has"
+        raise OperationError(message, suggestion="was it read from a file that ends in a line break?")
+    return {"Authorization": f"{scheme} {text}"} if text else {}
 
 
 def steps(*names: object) -> str:

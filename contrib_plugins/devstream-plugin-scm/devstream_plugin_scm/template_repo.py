@@ -109,7 +109,7 @@ class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
             self._check_parts()
         elif self.url.startswith(_REMOTE) and is_archive(self.url):
             if urlsplit(self.url).username:
-                message = "a URL must not hold a user or a token: write `token: [[ env.NAME ]]` beside it"
+                message = "a URL must not hold a user or a token: write `token: [[ env NAME ]]` beside it"
                 raise ValueError(message)
         elif self._is_remote_git:
             self.scm_type = self.scm_type or kind_of_host(parse_repo_url(self.url).host) or "git"

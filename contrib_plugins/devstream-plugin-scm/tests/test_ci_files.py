@@ -331,7 +331,7 @@ def test_named_pipelines_of_gitlab_share_a_file_that_goes_with_the_last(place: W
             ("github-actions", "b", {}),
             ".github/workflows/main.yml of repos/hello@main",
         ),
-        (("gitlab-ci", "a", {}), ("gitlab-ci", "b", {"name": "b"}), None),
+        (("gitlab-ci", "a", {}), ("gitlab-ci", "b", {"name": "b"}), ".gitlab-ci.yml of repos/hello@main"),
         (("gitlab-ci", "a", {"name": "a"}), ("gitlab-ci", "b", {"name": "b"}), None),
         (("circleci", "a", {"name": "a"}), ("circleci", "b", {"name": "b"}), ".circleci/config.yml of repos/hello@main"),
         (("github-actions", "a", {"name": "a"}), ("github-actions", "b", {"name": "b"}), None),
@@ -351,8 +351,10 @@ def test_two_tools_that_keep_one_thing_are_a_mistake(
         schema = place.bench(name).schema
         assert schema.claims is not None
         address = Address(name, instance)
-        claims.append(set(schema.claims(address, None, {"scm": SCM, "pipeline": pipeline})))
-    assert claims[0] & claims[1] == ({both} if both else set())
+        claims.append(dict(schema.claims(address, None, {"scm": SCM, "pipeline": pipeline})))
+    first, second = claims
+    contested = {thing for thing in first.keys() & second if first[thing] != second[thing]}
+    assert contested == ({both} if both else set())
 
 
 @pytest.mark.parametrize(
@@ -373,7 +375,7 @@ def test_a_repository_is_the_same_however_it_is_written(
 ) -> None:
     claims = place.bench("circleci").schema.claims
     assert claims is not None
-    (usual,) = claims(Address("circleci", "a"), None, {"scm": {"url": "https://github.com/acme/shop"}})
+    usual = (".circleci/config.yml of github.com/acme/shop@main", "circleci.a")
     found = list(claims(Address("circleci", "a"), None, {"scm": scm}))
     assert found == ([] if same is None else found)
     assert (found == [usual]) == bool(same)

@@ -117,3 +117,15 @@ def test_the_token_is_in_no_message(bench: Bench, gitea: GiteaStandIn) -> None:
     with pytest.raises(OperationError) as caught:
         forge.describe(bench.location)
     assert canary not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["canary\n", "can ary", "cänary"])
+def test_a_token_that_cannot_be_sent_is_not_shown(bench: Bench, token: str) -> None:
+    with pytest.raises(OperationError, match="blanks, line breaks or letters that no token has") as caught:
+        bench.forge(token=Secret.plain(token))
+    assert "nary" not in str(caught.value)
+
+
+def test_the_api_is_not_told_the_token_in_clear_either(bench: Bench) -> None:
+    with pytest.raises(OperationError, match="in clear"):
+        bench.forge(api_url="http://api.example.org", allow_http=False)

@@ -100,7 +100,7 @@ def test_apps_and_how_far_their_templates_are(place: Place) -> None:
     )
     lines = place.devstream("apps", "outdated").splitlines()
     assert lines[0].split() == ["app", "template", "pinned", "latest", "is"]
-    assert [line.split()[0] for line in lines if line.endswith("behind")] == ["shop", "pinned"]
+    assert [line.split()[0] for line in lines if line.endswith("behind")] == ["pinned", "shop"]
     assert lines[-1] == "2 of 3 behind."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -448,6 +449,19 @@ def test_d14_netrc_is_not_read(
     assert not [request for request in host.requests if request.headers.get("authorization")]
 
 
+def test_d14_git_refuses_a_certificate_that_nobody_vouches_for(
+    place: Workplace, upstream: Upstream, authority: trustme.CA
+) -> None:
+    authority.cert_pem.write_to_path(str(place.folder / "ca.pem"))
+    with GitHost(git_root=place.folder, tls=tls_of(authority)) as service:
+        url = f"{service.url}/{upstream.bare.name}"
+        with pytest.raises(OperationError, match=r"(?is)cannot be read.*certificate"):
+            scaffold(place, url=url, token=TOKEN)
+        assert service.requests == []
+        scaffold(place, url=url, token=TOKEN, caFile="ca.pem")
+    assert place.show("a.txt") == "one hello\n"
+
+
 def test_d14_plain_http_goes_to_this_machine_only(place: Workplace) -> None:
     for url in ("http://git.example.org/o/a.git", "http://example.org/a.tar.gz"):
         with pytest.raises(OperationError, match=r"in clear|no https URL"):
@@ -555,13 +569,15 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture
-def secure(authority: trustme.CA) -> Iterator[Files]:
-    import ssl
-
+def tls_of(authority: trustme.CA) -> ssl.SSLContext:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
-    with Files({"/a.tar.gz": ARCHIVE}, tls=tls) as service:
+    return tls
+
+
+@pytest.fixture
+def secure(authority: trustme.CA) -> Iterator[Files]:
+    with Files({"/a.tar.gz": ARCHIVE}, tls=tls_of(authority)) as service:
         yield service
 
 

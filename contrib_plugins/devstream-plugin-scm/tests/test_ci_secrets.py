@@ -1,0 +1,404 @@
+"""Secrets and variables beside a pipeline: set, drifted, rotated and removed, on a forge that keeps them; proposals."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from devstream.api import Address, Mark, OperationError, ResourceStatus
+from devstream.model.origin import Origin
+from devstream.model.tool import ToolInstance
+from devstream.plugins.manager import PluginManager
+from devstream.testing.ci_services import CircleCiStandIn, TravisStandIn
+from devstream.testing.gitea import GiteaStandIn
+from devstream_plugin_scm.ci_secrets import NAMES, names_for
+from devstream_plugin_scm.options import Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from devstream.testing.gitea import GiteaRepository
+    from tests.conftest import Bench, Workplace
+
+CANARY = "s3cr3t-canary"
+WORKFLOW = ".gitea/workflows/main.yml"
+REGISTRY = {"url": "harbor.example.org", "user": "team", "password": f"{CANARY}-registry"}
+ALL = {
+    "language": {"name": "python"},
+    "imageRepo": REGISTRY,
+    "sonarqube": {"name": "shop", "token": f"{CANARY}-sonar"},
+    "dingTalk": {
+        "webhook": f"https://oapi.dingtalk.com/robot/send?access_token={CANARY}-ding",
+        "securityType": "SECRET",
+        "securityValue": f"{CANARY}-sign",
+    },
+    "slack": {"webhook": f"https://hooks.slack.com/{CANARY}"},
+    "webhook": {"url": f"https://example.org/{CANARY}"},
+}
+
+
+class Forge:
+    """A Gitea with a scaffolded repository, and tools that work on it."""
+
+    def __init__(self, gitea: GiteaStandIn, place: Workplace) -> None:
+        self.gitea = gitea
+        self.place = place
+        self.scm = {
+            "scmType": "gitea",
+            "baseURL": gitea.url,
+            "owner": gitea.user,
+            "name": "shop",
+            "token": gitea.token,
+        }
+        self.place.bench(
+            "repo-scaffolding",
+            "shop",
+            destinationRepo=self.scm,
+            sourceRepo={"url": "builtin:python-http"},
+        ).create()
+
+    def ci(self, tool: str = "gitea-actions", instance: str = "shop", **options: Any) -> Bench:
+        return self.place.bench(tool, instance, **{"scm": self.scm, "pipeline": ALL, **options})
+
+    @property
+    def repository(self) -> GiteaRepository:
+        return self.gitea.repository(f"{self.gitea.user}/shop")
+
+    def git(self, *arguments: str) -> str:
+        assert self.gitea.git_root is not None
+        folder = self.gitea.git_root / self.repository.owner / f"{self.repository.name}.git"
+        return self.place.git("--git-dir", str(folder), *arguments).stdout
+
+    def show(self, path: str, branch: str = "main") -> str:
+        return self.git("show", f"{branch}:{path}")
+
+    def has(self, path: str, branch: str = "main") -> bool:
+        return path in self.git("ls-tree", "-r", "--name-only", branch).splitlines()
+
+
+@pytest.fixture
+def forge(place: Workplace) -> Iterator[Forge]:
+    with GiteaStandIn(place.home / "served") as gitea:
+        yield Forge(gitea, place)
+
+
+# secrets
+
+
+def test_secrets_are_set_before_the_push_and_are_nowhere_else(forge: Forge) -> None:
+    ci = forge.ci()
+    status = ci.create()
+    kept = forge.repository.secrets
+    assert kept == {
+        "IMAGE_REPO_USER": "team",
+        "IMAGE_REPO_SECRET": f"{CANARY}-registry",
+        "SONAR_SECRET_TOKEN": f"{CANARY}-sonar",
+        "DINGTALK_SECURITY_TOKEN": f"{CANARY}-ding",
+        "DINGTALK_SECURITY_VALUE": f"{CANARY}-sign",
+        "SLACK_WEBHOOK": f"https://hooks.slack.com/{CANARY}",
+        "NOTIFY_WEBHOOK": f"https://example.org/{CANARY}",
+    }
+    paths = [request.path for request in forge.gitea.requests if request.method in {"PUT", "POST"}]
+    pushed = max(number for number, path in enumerate(paths) if path.endswith("git-receive-pack"))
+    assert max(number for number, path in enumerate(paths) if "/actions/secrets/" in path) < pushed
+    assert status.properties["secrets"] == dict.fromkeys(kept, True)
+    everything = forge.show(WORKFLOW) + forge.git("log", "--all", "-p") + str(status) + str(ci.said)
+    assert CANARY not in everything
+    assert all(CANARY not in request.path + str(request.query) for request in forge.gitea.requests)
+    used = set(re.findall(r"secrets\.(\w+)", forge.show(WORKFLOW)))
+    assert used - {"GITHUB_TOKEN"} == set(kept)
+
+
+def test_a_secret_removed_by_hand_is_drift_and_set_again(forge: Forge) -> None:
+    ci = forge.ci()
+    ci.create()
+    del forge.repository.secrets["SLACK_WEBHOOK"]
+    (before, now) = ci.drift()["secrets"]
+    assert before["SLACK_WEBHOOK"]
+    assert now["SLACK_WEBHOOK"] is None
+    ci.update()
+    assert "SLACK_WEBHOOK" in forge.repository.secrets
+    assert ci.drift() == {}
+
+
+def test_another_value_is_set_by_an_update_without_a_commit(forge: Forge) -> None:
+    ci = forge.ci()
+    ci.create()
+    head = forge.git("rev-parse", "main")
+    ci.options["pipeline"] = {**ALL, "imageRepo": {**REGISTRY, "password": "rotated-password"}}
+    ci.update()
+    assert forge.repository.secrets["IMAGE_REPO_SECRET"] == "rotated-password"  # noqa: S105 - a test's
+    assert forge.git("rev-parse", "main") == head
+
+
+def test_a_rotated_secret_makes_an_update_and_a_rotated_token_does_not() -> None:
+    manager = PluginManager(folder=None, environ={})
+    for tool in ("github-actions", "gitlab-ci", "gitea-actions", "bitbucket-pipelines"):
+        plugin = manager.tool(tool)
+        for path in (
+            ("imageRepo", "password"),
+            ("sonarqube", "token"),
+            ("dingTalk", "webhook"),
+            ("dingTalk", "securityValue"),
+            ("slack", "webhook"),
+            ("webhook", "url"),
+        ):
+            assert plugin.flags(("pipeline", *path)) == {"secret"}
+        assert plugin.flags(("scm", "token")) == {"secret", "record_only"}
+
+
+def test_an_option_that_goes_away_takes_its_secret_along(forge: Forge) -> None:
+    ci = forge.ci()
+    ci.create()
+    forge.repository.secrets["THEIRS"] = "x"
+    ci.options["pipeline"] = {"language": {"name": "python"}, "imageRepo": REGISTRY}
+    status = ci.update()
+    assert set(forge.repository.secrets) == {"IMAGE_REPO_USER", "IMAGE_REPO_SECRET", "THEIRS"}
+    assert set(status.properties["secrets"]) == {"IMAGE_REPO_USER", "IMAGE_REPO_SECRET"}
+    ci.delete()
+    assert set(forge.repository.secrets) == {"THEIRS"}
+    assert not forge.has(WORKFLOW)
+
+
+def test_removing_is_fine_twice_and_without_a_repository(forge: Forge) -> None:
+    ci = forge.ci()
+    ci.create()
+    recorded = ci.recorded
+    ci.delete()
+    ci.recorded = recorded
+    ci.delete()
+    forge.gitea.repositories.clear()
+    ci.recorded = recorded
+    ci.delete()
+
+
+def test_two_pipelines_do_not_share_a_secret(forge: Forge) -> None:
+    first = forge.ci(instance="shop-amd", pipeline={**ALL, "name": "amd"})
+    second = forge.ci(
+        instance="shop-arm",
+        pipeline={**ALL, "name": "arm", "imageRepo": {**REGISTRY, "password": "other-password"}},
+    )
+    first.create()
+    second.create()
+    kept = forge.repository.secrets
+    assert kept["IMAGE_REPO_SECRET_AMD"] == REGISTRY["password"]
+    assert kept["IMAGE_REPO_SECRET_ARM"] == "other-password"  # noqa: S105 - a test's
+    first.delete()
+    assert set(kept) == set(names_for("arm").values())
+    assert second.drift() == {}
+
+
+@pytest.mark.parametrize("status", [500, 502, 0])
+def test_a_run_that_is_cut_off_is_finished_by_the_next(forge: Forge, status: int) -> None:
+    ci = forge.ci()
+    forge.gitea.fail("PUT", "/api/v1/repos/someone/shop/actions/secrets/", status=status, after=True)
+    with pytest.raises(OperationError):
+        ci.create()
+    ci.apply()
+    assert set(forge.repository.secrets) == set(NAMES)
+    assert forge.git("rev-list", "--count", "main").strip() == "2"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422])
+def test_a_forge_that_refuses_a_secret_is_named_and_nothing_is_pushed(forge: Forge, status: int) -> None:
+    ci = forge.ci()
+    forge.gitea.fail("PUT", "/api/v1/repos/someone/shop/actions/secrets/", status=status)
+    with pytest.raises(OperationError, match=rf"Gitea refuses PUT .*\({status}") as caught:
+        ci.create()
+    assert CANARY not in str(caught.value)
+    assert not forge.has(WORKFLOW)
+    ci.create()
+    assert set(forge.repository.secrets) == set(NAMES)
+
+
+def test_a_forge_without_secrets_says_so_in_the_plan(forge: Forge) -> None:
+    ci = forge.ci()
+    ci.create()
+    forge.gitea.fail("GET", "/api/v1/repos/someone/shop/actions/secrets", status=404, times=9)
+    with pytest.raises(OperationError, match="this Gitea has no secrets"):
+        ci.read()
+
+
+def test_what_has_to_be_set_by_hand_is_named_until_it_is(forge: Forge) -> None:
+    pipeline = {"language": {"name": "python"}, "imageRepo": {"url": "harbor.example.org", "user": "team"}}
+    ci = forge.ci(pipeline=pipeline)
+    ci.create()
+    assert ("warning", "set in Gitea Actions by hand: IMAGE_REPO_SECRET") in ci.said
+    forge.repository.secrets["IMAGE_REPO_SECRET"] = "by hand"  # noqa: S105 - a test's
+    ci.update()
+    assert not any("by hand" in line for _, line in ci.said)
+    ci.delete()
+    assert set(forge.repository.secrets) == {"IMAGE_REPO_SECRET"}
+
+
+def test_a_repository_renamed_by_hand_is_followed(forge: Forge) -> None:
+    ci = forge.ci()
+    ci.create()
+    forge.gitea._rename(forge.repository, forge.gitea.user, "renamed")
+    forge.repository_name = "renamed"  # type: ignore[attr-defined]  # what the tests look at
+    renamed = forge.gitea.repository("someone/renamed")
+    assert set(ci.drift()) == {"repo"}
+    del renamed.secrets["SLACK_WEBHOOK"]
+    ci.update()
+    assert set(renamed.secrets) == set(NAMES)
+    assert ci.drift() == {}
+    ci.delete()
+    assert renamed.secrets == {}
+
+
+def test_another_repository_gets_the_secrets_and_the_old_one_loses_them(forge: Forge) -> None:
+    ci = forge.ci()
+    ci.create()
+    old, other = forge.repository, {**forge.scm, "name": "other"}
+    forge.place.bench(
+        "repo-scaffolding", "other", destinationRepo=other, sourceRepo={"url": "builtin:python-http"}
+    ).create()
+    ci.options["scm"] = other
+    ci.update()
+    assert old.secrets == {}
+    assert set(forge.gitea.repository("someone/other").secrets) == set(NAMES)
+    assert not forge.has(WORKFLOW)
+
+
+# proposals
+
+
+def test_a_proposal_that_waits_is_no_drift(forge: Forge) -> None:
+    """On a protected branch files come by pull request; what waits for people counts as written."""
+    forge.gitea.protect("someone/shop", "main")
+    ci = forge.ci()
+    status = ci.create()
+    (pull,) = forge.repository.pulls
+    assert not forge.has(WORKFLOW)
+    assert forge.has(WORKFLOW, "devstream/gitea-actions.shop")
+    assert status.info["proposal"] == pull["html_url"]
+    assert ci.drift() == {}
+    assert set(forge.repository.secrets) == set(NAMES)
+    ci.options["pipeline"] = {**ALL, "test": {"command": ["make test"]}}
+    ci.update()
+    assert len(forge.repository.pulls) == 1
+    assert "make test" in forge.show(WORKFLOW, "devstream/gitea-actions.shop")
+    assert ci.drift() == {}
+
+
+@pytest.mark.parametrize("what", ["merged", "declined"])
+def test_a_proposal_that_people_decided_on(forge: Forge, what: str) -> None:
+    forge.gitea.protect("someone/shop", "main")
+    ci = forge.ci()
+    ci.create()
+    (pull,) = forge.repository.pulls
+    if what == "merged":
+        assert forge.gitea._merge(forge.gitea._path(forge.repository), "main", pull["head"]["ref"])
+        pull.update(state="closed", merged=True)
+    else:
+        pull.update(state="closed")
+    assert ci.drift() == {}
+    status = ci.there()
+    assert ("proposal" in status.info) == (what == "declined")
+    ci.update()
+    assert len(forge.repository.pulls) == 1
+
+
+# what an upstream has
+
+
+def test_a_registry_upstream_gives_its_credentials(forge: Forge) -> None:
+    pipeline = {"language": {"name": "python"}, "imageRepo": {"url": "harbor.example.org", "user": "team"}}
+    ci = forge.ci(pipeline=pipeline)
+    assert ci.schema.traits is not None
+    assert ci.schema.traits({"pipeline": pipeline}).can_integrate
+    assert not ci.schema.traits({"pipeline": ALL}).can_integrate
+    status = ci.create()
+    for password in ("first-password", "second-password"):
+        upstream = {"harbor.main": {"registry": {"url": "x", "user": "robot$ci", "password": password}}}
+        outputs = ci.hooks.integrate(tool=ci.tool(), status=status, upstream=upstream, context=ci._context())
+        assert outputs == {"ciSecrets": ["IMAGE_REPO_SECRET", "IMAGE_REPO_USER"]}
+        assert forge.repository.secrets == {"IMAGE_REPO_SECRET": password, "IMAGE_REPO_USER": "robot$ci"}
+    assert ci.hooks.integrate(tool=ci.tool(), status=status, upstream={"noop.a": {}}, context=ci._context()) is None
+    assert ci.drift() == {}
+
+
+# CI services of their own
+
+
+@pytest.mark.parametrize("kind", ["circleci", "travis-ci"])
+def test_a_ci_service_is_switched_on_and_keeps_the_secrets(place: Workplace, kind: str) -> None:
+    place.scaffold()
+    with (CircleCiStandIn if kind == "circleci" else TravisStandIn)() as service:
+        account = {"token": service.token, "url": service.url, "project": "gh/acme/hello"}
+        option = kind.removesuffix("-ci")
+        if kind == "travis-ci":
+            account["project"] = "acme/hello"
+        ci = place.bench(
+            kind, scm={"scmType": "local", "name": "hello"}, pipeline=ALL, **{option: account}
+        )
+        status = ci.create()
+        assert status.properties["active"]
+        assert set(service.variables) == set(NAMES)
+        assert CANARY not in str(status) + str(ci.said)
+        service.active = False
+        del service.variables["SLACK_WEBHOOK"]
+        assert set(ci.drift()) == {"active", "secrets"}
+        ci.options["pipeline"] = {**ALL, "imageRepo": {**REGISTRY, "password": "rotated"}}
+        ci.update()
+        assert service.active
+        assert service.variables["IMAGE_REPO_SECRET"] == "rotated"  # noqa: S105 - a test's
+        assert set(service.variables) == set(NAMES)
+        service.fail("GET", "/", status=401)
+        with pytest.raises(OperationError, match="the token is missing, wrong or has expired"):
+            ci.read()
+        ci.delete()
+        assert service.variables == {}
+
+
+def test_circleci_does_not_guess_the_name_of_a_project(place: Workplace) -> None:
+    place.scaffold()
+    with CircleCiStandIn() as service:
+        account = {"token": service.token, "url": service.url}
+        ci = place.bench("circleci", scm={"scmType": "local", "name": "hello"}, pipeline=ALL, circleci=account)
+        with pytest.raises(OperationError, match="CircleCI names projects of local by ids of its own"):
+            ci.create()
+
+
+def test_every_name_is_documented_once() -> None:
+    """What is in a pipeline's options as a secret has a name, and each name its option."""
+    secrets = [name for name in Pipeline.__struct_fields__ if name in {"image_repo", "ding_talk", "slack", "webhook"}]
+    assert len(secrets) == 4
+    assert len({*NAMES, *names_for("x").values()}) == 2 * len(NAMES)
+
+
+def mistakes(name: str, options: dict[str, Any]) -> list[str]:
+    plugin = PluginManager(folder=None, environ={}).tool(name)
+    instance = ToolInstance(Address(name, "shop"), options, Origin(Mark("f.yaml", 1, 1)))
+    return [diagnostic.summary for diagnostic in plugin.check(instance)]
+
+
+def test_devstreams_options_load_unchanged() -> None:
+    """The options of DevStream's documentation, as they are there."""
+    github = {
+        "scm": {"owner": "acme", "name": "shop", "branch": "main", "scmType": "github"},
+        "pipeline": {
+            "configLocation": "https://raw.githubusercontent.com/acme/templates/main/workflows/main.yml",
+            "language": {"name": "java", "framework": "springboot", "version": "8"},
+            "imageRepo": {"user": "changeme", "password": "x"},
+            "dingTalk": {
+                "name": "dingTalk",
+                "webhook": "https://oapi.dingtalk.com/robot/send?access_token=changemeByConfig",
+                "securityType": "KEY",
+                "securityValue": "SEC",
+            },
+            "sonarqube": {"url": "http://sonar.example.org", "token": "t", "name": "sonar_test"},
+        },
+    }
+    assert mistakes("github-actions", github) == []
+    gitlab = {
+        "scm": {"owner": "acme", "name": "shop", "scmType": "gitlab"},
+        "pipeline": {"language": {"name": "golang", "framework": "gin"}},
+        "runner": {"enable": False},
+    }
+    assert mistakes("gitlab-ci", gitlab) == []
+    assert ResourceStatus is not None
+    assert yaml is not None
