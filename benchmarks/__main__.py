@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 0 if options.list else 3
     workshop = _workshop(options.work)
+    if options.state:
+        return _measure_state(workshop)
     wanted = dict.fromkeys(["devstream", *(row.peer for row in rows if row.peer and row.peer != IDEAL)])
     programs, missing = find_programs(workshop.folder, tuple(wanted))
     if options.profile:
@@ -64,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--profile", metavar="ROW", help="say where our time goes in a row, and measure nothing"
+    )
+    parser.add_argument(
+        "--state",
+        action="store_true",
+        help="measure what keeping the state costs in each place, and nothing else",
     )
     parser.add_argument("--list", action="store_true", help="list the rows")
     parser.add_argument(
@@ -109,6 +116,21 @@ def _measure(
     if not options.only:
         _publish(results, programs, machine, skipped)
     return 1 if "failed" in skipped.values() else 0
+
+
+def _measure_state(workshop: Workshop) -> int:
+    """Measure the places for a state, and write their table."""
+    from benchmarks.state_times import measured, opening_adds, table
+
+    machine, rows = Machine.look(workshop.folder), []
+    for row in measured(workshop.folder):
+        rows.append(row)
+        print(table([row], 0).splitlines()[2], flush=True)
+    programs, _ = find_programs(workshop.folder, ("devstream",))
+    text = f"{machine.describe(programs.values())}\n\n{table(rows, opening_adds(workshop.folder))}"
+    PAGE.write_text(put_into(PAGE.read_text(encoding="utf-8"), "state results", text), encoding="utf-8")
+    print(f"written to {PAGE}")
+    return 0
 
 
 def _explained(result: Result, programs: Mapping[str, Program], workshop: Workshop) -> Result:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import inspect
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import click
+
+    from devstream.plugins.manager import PluginManager
 
 __all__ = ["PAGES", "main", "page"]
 
@@ -93,11 +96,8 @@ def _helps(command: click.Command, path: str, parent: Any = None) -> Iterator[tu
 
 
 def tools() -> str:
-    """Write the page of tools and their options."""
-    from devstream.plugins.describe import describe
-    from devstream.plugins.manager import PluginManager
-
-    manager = PluginManager(folder=None, environ={})
+    """Write the list of tools."""
+    manager = _plugins()
     lines = [
         "# Tools",
         "",
@@ -105,16 +105,34 @@ def tools() -> str:
             "The tools that come with devstream, and those of the plugins in `contrib_plugins/`. "
             "`devstream list plugins` lists what is installed."
         ),
+        "",
+        "| tool | what it does | from |",
+        "|---|---|---|",
     ]
     for name, where in TOOLS.items():
-        plugin = manager.tool(name)
-        doc = plugin.schema.doc if plugin.schema else ""
-        lines += ["", f"## `{name}`", "", f"{doc} *({where})*"]
-        if plugin.options is None:
-            continue
+        schema = manager.tool(name).schema
+        lines.append(f"| [`{name}`](tools/{name}.md) | {schema.doc if schema else ''} | {where} |")
+    return "\n".join(lines)
+
+
+def _plugins() -> PluginManager:
+    from devstream.plugins.manager import PluginManager
+
+    return PluginManager(folder=None, environ={})
+
+
+def tool(name: str) -> str:
+    """Write the page of a tool: what it is and its options."""
+    from devstream.plugins.describe import describe
+
+    plugin = _plugins().tool(name)
+    where = TOOLS[name]
+    source = "Built in." if where == "built in" else f"In `{where}`: `pip install {where}`."
+    lines = [f"# `{name}`", "", plugin.schema.doc if plugin.schema else "", "", source]
+    if plugin.options is not None:
         lines += ["", "| option | type | default | meaning |", "|---|---|---|---|"]
         lines += [_option_row(option) for option in describe(plugin.options)]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "[All tools](../tools.md)"])
 
 
 TOOLS = {
@@ -126,6 +144,10 @@ TOOLS = {
     "ci-generic": "devstream-plugin-scm",
     "github-actions": "devstream-plugin-scm",
     "gitlab-ci": "devstream-plugin-scm",
+    "gitea-actions": "devstream-plugin-scm",
+    "bitbucket-pipelines": "devstream-plugin-scm",
+    "circleci": "devstream-plugin-scm",
+    "travis-ci": "devstream-plugin-scm",
 }
 
 
@@ -133,7 +155,12 @@ def _option_row(option: Any) -> str:
     import msgspec
 
     flags = "".join(f" *{flag.replace('_', ' ')}*" for flag in sorted(option.flags))
-    default = "required" if option.required else f"`{msgspec.json.encode(option.default).decode()}`"
+    written = (
+        ""
+        if isinstance(option.default, msgspec.Struct)
+        else f"`{msgspec.json.encode(option.default).decode()}`"
+    )
+    default = "required" if option.required else written
     cells = [f"`{option.name}`", option.type, default, f"{option.doc}{flags}"]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
@@ -146,7 +173,13 @@ def _prose(thing: object) -> str:
     return text.replace("``", "`")
 
 
-PAGES = {"hooks.md": hooks, "exit-codes.md": exit_codes, "command-line.md": command_line, "tools.md": tools}
+PAGES: dict[str, Callable[[], str]] = {
+    "hooks.md": hooks,
+    "exit-codes.md": exit_codes,
+    "command-line.md": command_line,
+    "tools.md": tools,
+    **{f"tools/{name}.md": partial(tool, name) for name in TOOLS},
+}
 
 
 def page(name: str) -> str:
@@ -158,6 +191,7 @@ def page(name: str) -> str:
 
 def main() -> None:
     """Write all pages."""
+    (FOLDER / "tools").mkdir(exist_ok=True)
     for name in PAGES:
         (FOLDER / name).write_text(page(name), encoding="utf-8")
 

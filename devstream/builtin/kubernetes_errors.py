@@ -143,8 +143,9 @@ def _subject(said: str) -> str:
 def _missing(error: BaseException, said: str, where: Where) -> Trouble:
     namespace = where.target.namespace
     if is_absent(error, "namespaces"):
-        what = f'there is no namespace "{namespace}"'
-        return Trouble(Refusal.CONTAINER_MISSING, what, f"make it: kubectl create namespace {namespace}")
+        what = f'there is no namespace "{namespace}" at {where.server}'
+        hint = f"make it: kubectl create namespace {namespace}; or name another context, if that is another cluster"
+        return Trouble(Refusal.CONTAINER_MISSING, what, hint)
     what = f"{where.server} is no API server of Kubernetes: it answers 404 ({said})"
     return Trouble(Refusal.CONTAINER_MISSING, what, "look at the server in the kubeconfig")
 

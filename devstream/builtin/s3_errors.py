@@ -32,6 +32,7 @@ class Kind(Enum):
     TOO_LARGE = "the object is too large"
     REGION = "the bucket is in another region"
     CERTIFICATE = "the certificate is not trusted"
+    NO_TLS = "it does not speak TLS"
     NO_CONNECTION = "nobody answers"
     BUSY = "the store has trouble of its own"
     BROKEN = "the connection broke, or the answer came too late"
@@ -152,7 +153,7 @@ def _not_connected(debug: str) -> Trouble:
     if "ConnectionRefused" in debug:
         return Trouble(Kind.NO_CONNECTION, name="connection refused")
     if "InvalidContentType" in debug or "InvalidMessage" in debug:
-        return Trouble(Kind.CERTIFICATE, name="it does not speak TLS")
+        return Trouble(Kind.NO_TLS)
     return Trouble(Kind.NO_CONNECTION, name="no connection")
 
 
@@ -169,6 +170,10 @@ _WORDS: Mapping[Kind, tuple[str, str]] = {
     Kind.CERTIFICATE: (
         "the certificate of {host} is not trusted",
         "SSL_CERT_FILE or AWS_CA_BUNDLE names a file with the certificates you trust",
+    ),
+    Kind.NO_TLS: (
+        "{where} does not speak TLS",
+        "correct the port in `endpoint`; a store without TLS is http://..., with allowHttp: true",
     ),
     Kind.TOO_LARGE: ("{where} takes no object that large", "raise its limit"),
     Kind.NO_CONNECTION: ("{where} cannot be reached", "{network}"),

@@ -161,7 +161,8 @@ def _history(session: Session) -> tuple[Sequence[Point], list[Diagnostic]]:
         salvaged = salvage(backend, stored_head(backend), damage)
         hint = "go back to one of these: devstream state restore SERIAL"
         return points(salvaged.loaded, backend), [replace(damage.diagnostic, suggestion=hint)]
-    return found, [Diagnostic(problem, "trail") for problem in problems]
+    hint = "what is recorded now is whole; put the part back from a backup, or go on: it leaves the history with time"
+    return found, [Diagnostic(problem, "trail", suggestion=hint) for problem in problems]
 
 
 @click.command(

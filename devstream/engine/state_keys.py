@@ -117,7 +117,8 @@ class KeyMaker:
         if ref.source != "unknown":
             return self._secret(ref)
         message = f'the passphrase of the key "{key.name}" is not known: {ref.key}'
-        raise CredentialsError(message, code="variable-not-set", mark=key.mark)
+        hint = "set it, and try again; nothing was changed"
+        raise CredentialsError(message, code="variable-not-set", mark=key.mark, suggestion=hint)
 
     def _from_file(self, path: Path) -> bytes:
         try:

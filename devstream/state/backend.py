@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from devstream.errors import Diagnostic
     from devstream.model.state import LeaseHolder
 
-__all__ = ["Head", "StateBackend", "KernelLease", "Probed", "ProbePlace", "Cautious", "cautions_of", "probed_behind"]
+__all__ = [
+    "Head",
+    "StateBackend",
+    "KernelLease",
+    "Probed",
+    "ProbePlace",
+    "Cautious",
+    "cautions_of",
+    "probed_behind",
+]
 
 
 class Head(Immutable, frozen=True):

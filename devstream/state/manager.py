@@ -22,7 +22,7 @@ from devstream.record import replace
 from devstream.state.backend import KernelLease
 from devstream.state.clock import utc_now
 from devstream.state.lease import live_holder, take_lease
-from devstream.state.reading import load, state_of
+from devstream.state.reading import load, refuse_lost_head, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -288,6 +288,7 @@ class StateManager:
         from devstream.state.head import first_head
         from devstream.state.probe import with_store
 
+        refuse_lost_head(self._backend)
         return with_store(first_head(self._clock()), self._backend)
 
     def _write_first(self, swapper: Swapper) -> Loaded:

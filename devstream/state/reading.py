@@ -32,6 +32,7 @@ __all__ = [
     "Blobs",
     "Overtaken",
     "load",
+    "refuse_lost_head",
     "decode_head",
     "document_of",
     "folded",
@@ -68,7 +69,7 @@ def load(backend: StateBackend) -> Loaded | None:
     for _ in range(_ATTEMPTS):
         head = backend.read_head()
         if head is None:
-            _refuse_lost_head(backend)
+            refuse_lost_head(backend)
             return None
         document = decode_head(head.data, backend.location, backend.get_blob)
         try:
@@ -80,8 +81,12 @@ def load(backend: StateBackend) -> Loaded | None:
     raise StateError(message, suggestion="try again")
 
 
-def _refuse_lost_head(backend: StateBackend) -> None:
-    """A head that is gone while its blobs are there was lost; it never means that nothing is recorded."""
+def refuse_lost_head(backend: StateBackend) -> None:
+    """Refuse to begin anew where the head is gone and its blobs are there: it never means that nothing is recorded.
+
+    Raises:
+        StateDamagedError: it was lost.
+    """
     try:
         blobs = backend.list_blobs()
     except DevstreamError:

@@ -21,7 +21,7 @@ __all__ = ["GitOverHttps", "GitOverSsh", "KeyPair", "make_key", "missing_program
 
 _BACKEND = Path("/usr/lib/git-core/git-http-backend")
 _NGINX = """
-daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+{user}daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{}}
 http {{
   access_log {folder}/access.log;
@@ -113,7 +113,13 @@ class GitOverHttps:
         (folder / "server.pem").write_bytes(certificate)
         digest = b64encode(hashlib.sha1(password.encode(), usedforsecurity=False).digest()).decode()
         (folder / "passwords").write_text(f"{self.user}:{{SHA}}{digest}\n")
-        known = {"folder": folder, "root": root, "port": self._listening.port, "backend": _BACKEND}
+        known: dict[str, object] = {
+            "folder": folder,
+            "root": root,
+            "port": self._listening.port,
+            "backend": _BACKEND,
+        }
+        known["user"] = "user root; " if os.getuid() == 0 else ""  # else nginx's workers become nobody
         (folder / "nginx.conf").write_text(_NGINX.format(**known))
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -128,7 +134,7 @@ class GitOverHttps:
             cgi.bind(str(self._folder / "cgi.sock"))
             cgi.listen()
             environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder)}
-            command = [_program("fcgiwrap") or "fcgiwrap", "-c", "4"]
+            command = [_program("fcgiwrap") or "fcgiwrap"]
             self._running.append(subprocess.Popen(command, stdin=cgi, env=environment))  # noqa: S603 - our own words
 
     def _start_nginx(self) -> None:

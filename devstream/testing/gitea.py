@@ -120,7 +120,7 @@ class GiteaStandIn(Service):
     @route("GET", f"{_API}/user")
     def who(self, _: Request) -> Response:
         """Say whose token it is."""
-        return Response(200, {"id": 1, "login": self.user, "username": self.user})
+        return Response(200, {"id": 1, "login": self.user})
 
     @route("GET", f"{_API}/version")
     def version(self, _: Request) -> Response:

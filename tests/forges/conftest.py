@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(params=FORGES)
+QUICK = "gitea"
+"""The forge that is tried in every run of the tests; the others are slow to try."""
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=() if name == QUICK else pytest.mark.slow) for name in FORGES]
+)
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Give a forge on which nothing was made yet."""
     forge = FORGES[request.param]

@@ -9,7 +9,8 @@ from devstream.testing.gitea import GiteaStandIn
 from devstream.testing.github import GitHubStandIn
 from devstream.testing.gitlab import GitLabStandIn
 from devstream_plugin_scm.testing import Bench, Server
-from tests.forges.shop import CANARY, Shop
+from tests.forges.program import CANARY
+from tests.forges.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +105,7 @@ class Place:
         bench = Bench(
             forge.kind, Server(service.url, CANARY, service.user, "acme"), root / "bench", name="shop"
         )
-        shop = Shop(root, service, forge.kind, forge.ci, group=forge.group)
+        shop = Shop(root, {}, service, forge.kind, forge.ci, forge.group)
         return cls(forge, service, shop, bench)
 
     @property

@@ -1,26 +1,21 @@
-"""`Shop`: an app with a repository, a pipeline and a webhook on a forge, and `devstream` run as people do."""
+"""`Shop`: an app with a repository, a pipeline and a webhook on a forge."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tests.forges.program import CANARY, PASSWORD, Program, run_git
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from devstream.testing.service import Service
 
-__all__ = ["Shop", "Ended", "CANARY", "PASSWORD", "HOOK"]
+__all__ = ["Shop"]
 
-CANARY = "canary-token-7d21"
-PASSWORD = "canary-password-98aa"
 HOOK = "https://ci.example.org/hook"
-SECONDS = 60
 _CONFIG = """\
 config:
   state:
@@ -71,7 +66,7 @@ from devstream_plugin_scm.forge import open_forge
 from devstream_plugin_scm.hosting import Webhook, is_our_webhook, webhook_url
 from devstream_plugin_scm.repository import TargetRepo
 
-EVENTS = {events!r}
+EVENTS = ("push",)
 
 
 class Pipeline(Struct):
@@ -96,7 +91,7 @@ def find(tool, context):
 
 
 def status(hook):
-    return ResourceStatus(properties={{"url": hook.url, "events": list(hook.events), "active": hook.active}})
+    return ResourceStatus(properties={"url": hook.url, "events": list(hook.events), "active": hook.active})
 
 
 @tool("webhook")
@@ -129,57 +124,29 @@ class WebhookTool:
 '''
 
 
-@dataclass(frozen=True)
-class Ended:
-    """What came of a command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
-
-
 @dataclass
-class Shop:
+class Shop(Program):
     """A folder with the app's configuration.
 
     Attributes:
         kind: its ``scmType``.
         ci: the tool that writes the pipeline.
-        events: what the webhook is told of.
         group: the option that names whom the repository belongs to.
     """
 
-    root: Path
     service: Service
     kind: str
     ci: str
-    events: tuple[str, ...] = ("push",)
     group: str = "org"
-    environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.folder, home = self.root / "project", self.root / "home"
-        self.folder.mkdir(parents=True)
-        temporary = self.root / "tmp"
-        home.mkdir()
-        temporary.mkdir()
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "TMPDIR": str(temporary),
-            "SHOP_TOKEN": CANARY,
-            "SHOP_PASSWORD": PASSWORD,
-            **self.environ,
-        }
+        super().__post_init__()
+        self.environ |= {"SHOP_TOKEN": CANARY, "SHOP_PASSWORD": PASSWORD}
         self.write(
             "devstream.yaml",
             _CONFIG.format(kind=self.kind, url=self.service.url, group=self.group, ci=self.ci, hook=HOOK),
         )
-        self.write("devstream_plugins.py", _WEBHOOK_TOOL.format(events=self.events))
+        self.write("devstream_plugins.py", _WEBHOOK_TOOL)
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(dedent(text), encoding="utf-8")
@@ -189,29 +156,6 @@ class Shop:
         text = path.read_text(encoding="utf-8")
         assert text.count(old) == 1
         path.write_text(text.replace(old, new), encoding="utf-8")
-
-    def start(self, *argv: str) -> subprocess.Popen[str]:
-        """Start a command, as the leader of a process group of its own."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "devstream", *argv],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def devstream(self, *argv: str, code: int | None = 0) -> Ended:
-        """Run a command; ``code`` is how it has to end, None for any way."""
-        with self.start(*argv) as process:
-            out, err = process.communicate(timeout=SECONDS)
-        assert "Traceback" not in out + err, err
-        assert CANARY not in out + err
-        assert PASSWORD not in out + err
-        assert code in (process.returncode, None), f"{process.returncode}: {out}{err}"
-        return Ended(process.returncode, out, err)
 
     def run(self) -> dict[str, str]:
         """Run; give what was done, by address."""
@@ -224,50 +168,38 @@ class Shop:
         changes = self.devstream("plan", "-o", "json").data["changes"]
         return {change["address"]: change["action"] for change in changes if change["action"] != "noop"}
 
+    def forget_state(self) -> None:
+        """Lose all that was recorded."""
+        for path in self.folder.glob("devstream.state*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     # ---- what is there
 
-    @property
-    def written(self) -> str:
-        """Everything in the folder, as text."""
-        return "".join(
-            path.read_text("utf-8", "replace") for path in self.folder.rglob("*") if path.is_file()
-        )
+    def ask(self, *argv: str) -> str:
+        """Ask git in the app's repository on the server."""
+        return self.git(self.service, "acme/shop", *argv)
 
-    def files(self, name: str = "acme/shop", branch: str = "main") -> list[str]:
-        return self.git(name, "ls-tree", "-r", "--name-only", branch).splitlines()
+    def files(self) -> list[str]:
+        return self.ask("ls-tree", "-r", "--name-only", "main").splitlines()
 
-    def show(self, path: str, name: str = "acme/shop", branch: str = "main") -> str:
-        return self.git(name, "show", f"{branch}:{path}")
+    def show(self, path: str, branch: str = "main") -> str:
+        return self.ask("show", f"{branch}:{path}")
 
-    def log(self, name: str = "acme/shop", branch: str = "main") -> list[str]:
-        return self.git(name, "log", "--format=%s", branch).splitlines()
+    def log(self) -> list[str]:
+        return self.ask("log", "--format=%s", "main").splitlines()
 
-    def branches(self, name: str = "acme/shop") -> list[str]:
-        return self.git(name, "for-each-ref", "--format=%(refname:short)", "refs/heads/").splitlines()
+    def branches(self) -> list[str]:
+        return self.ask("for-each-ref", "--format=%(refname:short)", "refs/heads/").splitlines()
 
     def commit(self, path: str, text: str, *, remove: bool = False) -> None:
         """Push a change of one file as a person would."""
-        assert self.service.git_root is not None
-        clone = self.root / f"clone-{len(list(self.root.iterdir()))}"
-        person = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
-        self._git("clone", "-q", "-b", "main", str(self.bare("acme/shop")), str(clone))
+        clone = str(self.root / f"clone-{len(list(self.root.iterdir()))}")
+        run_git("clone", "-q", "-b", "main", str(self.bare(self.service, "acme/shop")), clone)
         if remove:
-            (clone / path).unlink()
+            (Path(clone) / path).unlink()
         else:
-            (clone / path).write_text(text, encoding="utf-8")
-        self._git("-C", str(clone), "add", "-A")
-        self._git("-C", str(clone), *person, "commit", "-q", "-m", f"Ann writes {path}")
-        self._git("-C", str(clone), "push", "-q", "origin", "HEAD:main")
-
-    def bare(self, name: str) -> Path:
-        """Where the server keeps a repository."""
-        found = self.service.git_repository(name)
-        assert found is not None, f"there is no repository {name}"
-        return found
-
-    def git(self, name: str, *argv: str) -> str:
-        """Ask git in a repository of the server."""
-        return self._git("--git-dir", str(self.bare(name)), *argv)
-
-    def _git(self, *argv: str) -> str:
-        return subprocess.run(["git", *argv], capture_output=True, text=True, check=True).stdout
+            (Path(clone) / path).write_text(text, encoding="utf-8")
+        person = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+        run_git("-C", clone, "add", "-A")
+        run_git("-C", clone, *person, "commit", "-q", "-m", f"Ann writes {path}")
+        run_git("-C", clone, "push", "-q", "origin", "HEAD:main")

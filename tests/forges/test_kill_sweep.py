@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.forges.deadly import DeadlyGitea, Moment
-from tests.forges.shop import CANARY, PASSWORD, Shop
+from tests.forges.program import CANARY, PASSWORD
+from tests.forges.shop import Shop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ class Sweep:
         self._number += 1
         root = self._root / str(self._number)
         gitea = DeadlyGitea(root / "served", token=CANARY)
-        return gitea, Shop(root, gitea, "gitea", "github")
+        return gitea, Shop(root, {}, gitea, "gitea", "github")
 
     def count(self) -> int:
         """Count the requests of a run that nobody kills."""
@@ -81,7 +82,7 @@ def sweep(tmp_path: Path) -> Sweep:
     [
         ("POST /api/v1/orgs/acme/repos", Moment.AFTER),
         ("git-receive-pack", Moment.ORPHANED),
-        ("/hooks", Moment.AFTER),
+        pytest.param("/hooks", Moment.AFTER, marks=pytest.mark.slow),
     ],
 )
 def test_kill_9_at_some_requests(sweep: Sweep, request_: str, moment: Moment) -> None:

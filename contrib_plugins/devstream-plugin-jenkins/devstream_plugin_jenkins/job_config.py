@@ -97,7 +97,8 @@ def folder_config(description: str) -> ET.Element:
 
 
 def _periodic(plan: JobPlan) -> ET.Element:
-    spec, interval = ("H H * * *", 86_400_000) if plan.has_webhook else ("H/15 * * * *", 900_000)
+    # Jenkins chooses the expression by the interval; another one would be changed, and so be drift
+    spec, interval = ("H H * * *", 86_400_000) if plan.has_webhook else ("H/6 * * * *", 900_000)
     return element(_PERIODIC, [element("spec", spec), element("interval", str(interval))])
 
 
@@ -203,29 +204,29 @@ def _definition(plan: JobPlan) -> ET.Element:
 def overlay(there: ET.Element, wanted: ET.Element) -> None:
     """Lay ``wanted`` over ``there``, in place. What ``wanted`` does not speak of stays as it is.
 
-    Elements of one name are taken in order; those that are more than we want are removed.
+    No two elements of ours have one name in one place: where there are more, the first is taken and the others go.
     """
     if wanted.get("class") not in {None, there.get("class")}:
         there[:] = []
         there.attrib = dict(wanted.attrib)
     if len(wanted):
         there.text = None
-        for tag in dict.fromkeys(child.tag for child in wanted):
-            _overlay_children(there, _named(wanted, tag), _named(there, tag))
+        for child in wanted:
+            _overlay_child(there, child)
     elif not (wanted.tag in _THEIRS and there.text):
         there.text = wanted.text
         if wanted.text:
             there[:] = []
 
 
-def _overlay_children(there: ET.Element, wanted: list[ET.Element], found: list[ET.Element]) -> None:
-    for child in found[len(wanted) :]:
-        there.remove(child)
-    for number, child in enumerate(wanted):
-        if number < len(found):
-            overlay(found[number], child)
-        else:
-            there.append(child)
+def _overlay_child(there: ET.Element, wanted: ET.Element) -> None:
+    found = _named(there, wanted.tag)
+    for more in found[1:]:
+        there.remove(more)
+    if found:
+        overlay(found[0], wanted)
+    else:
+        there.append(wanted)
 
 
 def without(root: ET.Element, paths: Iterable[str]) -> None:

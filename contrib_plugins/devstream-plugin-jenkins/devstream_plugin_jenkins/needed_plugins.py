@@ -56,7 +56,8 @@ def ensure_plugins(client: JenkinsClient, options: JenkinsOptions, context: Cont
         OperationError: some are missing and may not be installed, or do not get ready.
     """
     needed = needed_by(options)
-    missing = [name for name in needed if name not in _active(client)]
+    active = _active(client)
+    missing = [name for name in needed if name not in active]
     if not missing:
         return
     server = options.jenkins

@@ -61,8 +61,10 @@ def pipeline_claims(
 
 
 def generic_claims(
-    address: Address, app: str | None, options: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:  # noqa: ARG001 - the schema's signature
+    address: Address,
+    app: str | None,  # noqa: ARG001 - the schema's signature
+    options: Mapping[str, Any],
+) -> Iterator[tuple[str, str]]:
     """Say which files `ci-generic` keeps, as far as its options tell."""
     where = _repository(options.get("scm"))
     pipeline = options.get("ci")
@@ -104,7 +106,11 @@ def _repository(scm: object) -> str:
     if url:
         return f"{url}@{branch}"
     owner = scm.get("owner") or scm.get("org") or scm.get("nameSpace") or ""
-    host = scm.get("baseURL", "").partition("://")[2].rstrip("/") or scm.get("baseURL") or _HOSTS.get(kind, "repos")
+    host = (
+        scm.get("baseURL", "").partition("://")[2].rstrip("/")
+        or scm.get("baseURL")
+        or _HOSTS.get(kind, "repos")
+    )
     name = "/".join(filter(None, (host, owner, scm.get("name", ""))))
     return f"{name}@{branch}" if kind == "local" else f"{name}@{branch}".casefold()
 

@@ -140,7 +140,9 @@ class _Work:
         known = bool(self._recorded.get("files"))
         if not known and self._wanted and self._vault is None:
             names = ", ".join(self._wanted.names)
-            self._context.log.warning(f"nothing here keeps secrets: set in {self._kind.title} by hand: {names}")
+            self._context.log.warning(
+                f"nothing here keeps secrets: set in {self._kind.title} by hand: {names}"
+            )
         there = self._files.look(() if known else tuple(self._rendered()[0]))
         if there is None or not any(there.blobs.values()):
             return None
@@ -157,7 +159,7 @@ class _Work:
         if self._vault is not None:
             CiSecrets(self._vault, target.location).put(wanted)
         self._tell_what_is_missing(target)
-        commit, there = self._files.write(files)
+        commit, there = self._files.write(files, target)
         if self._vault is not None:
             secrets, variables = self._recorded_names
             CiSecrets(self._vault, target.location).remove(
@@ -177,7 +179,9 @@ class _Work:
 
     def connect(self, upstream: Mapping[str, Outputs]) -> Outputs | None:
         """Take a registry's credentials from the first upstream that has them."""
-        registry = next((out["registry"] for out in upstream.values() if _is_registry(out.get("registry"))), None)
+        registry = next(
+            (out["registry"] for out in upstream.values() if _is_registry(out.get("registry"))), None
+        )
         if registry is None or self._vault is None:
             return None
         names = names_for(self._place.name)
@@ -314,11 +318,13 @@ def _tool(doc: str, options: type[PipelineOptions]) -> CiFiles:
 
 
 GITHUB_ACTIONS = _tool("A workflow for GitHub Actions, written into a repository.", GithubActionsOptions)
-GITEA_ACTIONS = _tool("A workflow for Gitea (and Forgejo) Actions, written into a repository.", GiteaActionsOptions)
+GITEA_ACTIONS = _tool(
+    "A workflow for Gitea (and Forgejo) Actions, written into a repository.", GiteaActionsOptions
+)
 GITLAB_CI = _tool("A pipeline for GitLab CI, written into a repository.", GitlabCiOptions)
-BITBUCKET_PIPELINES = _tool("A pipeline for Bitbucket Pipelines, written into a repository.", BitbucketOptions)
+BITBUCKET_PIPELINES = _tool(
+    "A pipeline for Bitbucket Pipelines, written into a repository.", BitbucketOptions
+)
 CIRCLECI = _tool("A pipeline for CircleCI, written into a repository.", CircleCiOptions)
 TRAVIS_CI = _tool("A pipeline for Travis CI, written into a repository.", TravisCiOptions)
-CI_GENERIC = CiFiles(
-    "A pipeline of one's own, written into a repository.", GenericOptions, generic_claims
-)
+CI_GENERIC = CiFiles("A pipeline of one's own, written into a repository.", GenericOptions, generic_claims)

@@ -84,7 +84,9 @@ class CircleCi(_SecretsOnly):
         prefix = {"github": "gh", "bitbucket": "bb"}.get(self._kind)
         if prefix is None:
             message = f"CircleCI names projects of {self._kind} by ids of its own"
-            raise OperationError(message, suggestion="circleci.project: the project slug of its settings page")
+            raise OperationError(
+                message, suggestion="circleci.project: the project slug of its settings page"
+            )
         return steps(prefix, *_owner_and_name(location))
 
     def is_active(self, location: str) -> bool:

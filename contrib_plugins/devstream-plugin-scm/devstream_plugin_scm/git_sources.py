@@ -121,6 +121,8 @@ def _unreachable(url: str, listed: CompletedCommand) -> OperationError:
     hint = "is the url right, and may the token or key read it?"
     if "301" in words or "302" in words or "redirect" in words:
         hint = "it is somewhere else now: write the new url"
+    elif "certificate" in words or "ssl" in words:
+        hint = "nobody vouches for its certificate: caFile names an authority of your own"
     return OperationError(f"the template's repository {url} cannot be read", detail=said, suggestion=hint)
 
 

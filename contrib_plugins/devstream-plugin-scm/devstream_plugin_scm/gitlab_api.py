@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from devstream.api import OperationCancelled, OperationError
-from devstream_plugin_scm.rest import Rest, RestError
+from devstream.api import OperationCancelled
+from devstream_plugin_scm.rest import Rest, RestError, authorization
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +44,9 @@ class GitLabAPI(Rest):
     def __init__(
         self, context: Context, service_url: str, *, token: Secret | None, ca_file: Path | None = None
     ) -> None:
-        super().__init__(
-            context, f"{service_url}{API}", headers=_login(token), service="GitLab", ca_file=ca_file
-        )
+        # Personal, project, group and OAuth tokens all go as a bearer.
+        headers = authorization(token, "GitLab")
+        super().__init__(context, f"{service_url}{API}", headers=headers, service="GitLab", ca_file=ca_file)
         self.service_url = service_url
         self.context = context
 
@@ -68,18 +68,6 @@ class GitLabAPI(Rest):
         said = _said(answer)
         message = f"GitLab refuses {method} {path} ({status}{f': {said}' if said else ''})"
         return RestError(message, status=status, suggestion=_hint(path, answer))
-
-
-def _login(token: Secret | None) -> dict[str, str]:
-    """Give the header that holds the token: personal, project, group and OAuth tokens all go as this one.
-
-    A token that cannot be sent is not shown in the complaint.
-    """
-    text = token.reveal() if token else ""
-    if not text.isascii() or not text.isprintable() or " " in text:
-        message = "the token of GitLab has blanks, line breaks or letters that no token has"
-        raise OperationError(message, suggestion="was it read from a file that ends in a line break?")
-    return {"Authorization": f"Bearer {text}"} if text else {}
 
 
 def _hint(path: str, answer: httpx.Response) -> str:

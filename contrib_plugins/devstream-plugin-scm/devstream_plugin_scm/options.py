@@ -115,7 +115,9 @@ class ImageRepo(Struct, kw_only=True):
         _check(_IMAGE, self._place.lower(), "the address of a registry")
         _check(_IMAGE, self.image, "the name of an image, without a tag")
         if not self.image and self.user and not _IMAGE.fullmatch(self.user.lower()):
-            message = f"{self.user!r} cannot be part of an image's name: give its whole name in imageRepo.image"
+            message = (
+                f"{self.user!r} cannot be part of an image's name: give its whole name in imageRepo.image"
+            )
             raise ValueError(message)
 
     @property

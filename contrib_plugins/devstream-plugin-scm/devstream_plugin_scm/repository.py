@@ -30,6 +30,7 @@ SUPPORTED_SCM_TYPES = ("local", "github", "gitlab", "gitea", "bitbucket", "git")
 DEFAULT_BRANCH = "main"
 VISIBILITIES = ("", "private", "internal", "public")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_SERVICE = re.compile(r"[A-Za-z0-9:/._~\[\]-]+")
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,199}")
 
 
@@ -141,7 +142,7 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
         check_name(self.short_name)
 
     def _check_local(self) -> None:
-        if self.url and not self.url.endswith(".git"):
+        if self.url and (not self.url.endswith(".git") or "://" in self.url.removeprefix("file://")):
             message = f'"{self.url}" is not the url of a local repository: a path, or file://, ending in .git'
             raise ValueError(message)
         for place in (self.url, self.base_url):
@@ -163,7 +164,7 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
         elif not self.namespace:
             message = f"a repository on {self.scm_type} needs an owner or an org"
             raise ValueError(message)
-        for step in filter(None, self.namespace.split("/")):
+        for step in filter(None, f"{self.namespace}/{self.name_space}".split("/")):
             check_name(step.removeprefix("~") if self.scm_type == "bitbucket" else step)
 
 
@@ -185,8 +186,9 @@ def check_service(url: str) -> str:
         ValueError: it is no http or https URL, or holds a user, a token or a query.
     """
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-        message = f'"{url}" is not the address of a service: https://HOST'
+    odd = parts.query or parts.fragment or not _SERVICE.fullmatch(url) or ".." in url
+    if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
+        message = f"{url!r} is not the address of a service: https://HOST"
         raise ValueError(message)
     return url
 

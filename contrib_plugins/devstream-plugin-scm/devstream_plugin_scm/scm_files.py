@@ -116,8 +116,11 @@ class KeptFiles:
         found = self.forge.describe(location)
         return None if found is None or found.location == target.location else found.location
 
-    def write(self, files: Tree) -> tuple[str | None, FilesThere]:
+    def write(self, files: Tree, target: Repository | None = None) -> tuple[str | None, FilesThere]:
         """Commit what differs and remove what is not written any more.
+
+        Args:
+            target: what `target` gave, where it was asked already.
 
         Returns:
             The commit (None where nothing differed), and what is there now.
@@ -125,7 +128,7 @@ class KeptFiles:
         Raises:
             OperationError: there is no such repository or branch, or it does not take the commit.
         """
-        target = self.target()
+        target = target or self.target()
         if self.left_behind(target) or self._place[1] != self.branch:
             self.remove()
         gone = [path for path in self._known if path not in files]

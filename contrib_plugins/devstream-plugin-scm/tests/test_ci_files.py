@@ -183,11 +183,14 @@ def test_what_nothing_here_keeps_is_named_and_nothing_is_written_into_files(plac
     place.scaffold()
     ci = github(place, imageRepo={"user": "team", "password": "s3cr3t-canary"})
     assert ci.read() is None
-    assert ("warning", "nothing here keeps secrets: set in GitHub Actions by hand: IMAGE_REPO_SECRET, IMAGE_REPO_USER") in (
-        ci.context.log.lines
-    )
+    assert (
+        "warning",
+        "nothing here keeps secrets: set in GitHub Actions by hand: IMAGE_REPO_SECRET, IMAGE_REPO_USER",
+    ) in (ci.context.log.lines)
     status = ci.create()
-    assert any("set in GitHub Actions by hand: IMAGE_REPO_USER, IMAGE_REPO_SECRET" in line for _, line in ci.said)
+    assert any(
+        "set in GitHub Actions by hand: IMAGE_REPO_USER, IMAGE_REPO_SECRET" in line for _, line in ci.said
+    )
     assert "secrets" not in status.properties
     assert "s3cr3t-canary" not in place.show(WORKFLOW) + str(status) + str(ci.said)
 
@@ -242,7 +245,9 @@ def test_a_template_in_a_git_repository_stays_at_its_commit(
     url = "repos/templates.git//ci/one.yml"
     ci = github(place, configLocation=url)
     status = ci.create()
-    assert status.properties["template"]["version"] == place.git("rev-parse", "HEAD", cwd=clone).stdout.strip()
+    assert (
+        status.properties["template"]["version"] == place.git("rev-parse", "HEAD", cwd=clone).stdout.strip()
+    )
     place.push(clone, {"ci/one.yml": "on: [push]\n"})
     place.git("tag", "v2", cwd=clone)
     place.git("push", "--quiet", "origin", "v2", cwd=clone)
@@ -333,7 +338,11 @@ def test_named_pipelines_of_gitlab_share_a_file_that_goes_with_the_last(place: W
         ),
         (("gitlab-ci", "a", {}), ("gitlab-ci", "b", {"name": "b"}), ".gitlab-ci.yml of repos/hello@main"),
         (("gitlab-ci", "a", {"name": "a"}), ("gitlab-ci", "b", {"name": "b"}), None),
-        (("circleci", "a", {"name": "a"}), ("circleci", "b", {"name": "b"}), ".circleci/config.yml of repos/hello@main"),
+        (
+            ("circleci", "a", {"name": "a"}),
+            ("circleci", "b", {"name": "b"}),
+            ".circleci/config.yml of repos/hello@main",
+        ),
         (("github-actions", "a", {"name": "a"}), ("github-actions", "b", {"name": "b"}), None),
         (
             ("github-actions", "a", {"configLocation": "a.yml", "slack": {"webhook": "x"}}),

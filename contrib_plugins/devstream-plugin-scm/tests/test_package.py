@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from devstream.plugins.tool_plugin import ToolPlugin
 
 PACKAGE = Path(__file__).parent.parent
-TOOLS = ["ci-generic", "github-actions", "gitlab-ci", "local-ci", "repo-scaffolding"]
+TOOLS = [
+    "bitbucket-pipelines",
+    "ci-generic",
+    "circleci",
+    "gitea-actions",
+    "github-actions",
+    "gitlab-ci",
+    "local-ci",
+    "repo-scaffolding",
+    "travis-ci",
+]
 LOCAL = {"scmType": "local", "name": "hello"}
 
 
@@ -86,9 +96,9 @@ def test_what_is_not_known_yet_is_no_mistake(plugins: PluginManager) -> None:
     [
         ("repo-scaffolding", ("destinationRepo", "token")),
         ("repo-scaffolding", ("sourceRepo", "sshPrivateKey")),
-        ("github-actions", ("pipeline", "imageRepo", "password")),
-        ("gitlab-ci", ("pipeline", "sonarqube", "token")),
-        ("github-actions", ("pipeline", "dingTalk", "securityValue")),
+        ("github-actions", ("scm", "token")),
+        ("circleci", ("circleci", "token")),
+        ("travis-ci", ("travis", "token")),
     ],
 )
 def test_a_new_token_does_nothing(plugins: PluginManager, name: str, path: tuple[str, ...]) -> None:

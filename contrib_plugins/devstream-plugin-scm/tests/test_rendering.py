@@ -198,9 +198,9 @@ def test_a_template_that_never_ends_is_stopped(tmp_path: Path, template: str) ->
 
 
 def test_a_template_that_wants_all_memory_is_stopped(tmp_path: Path) -> None:
-    greedy = "[[ [" + "[big ~ long, big ~ long]," * 8000 + "] | length ]]"
-    with pytest.raises(OperationError, match=r"too much memory|at most|RecursionError|too many"):
-        apart(tmp_path, greedy, seconds=10)
+    greedy = "[[ [" + "[big ~ long, big ~ long]," * 5000 + "] | length ]]"
+    with pytest.raises(OperationError, match="too much memory"):
+        apart(tmp_path, greedy, seconds=60)
 
 
 @pytest.mark.parametrize("template", ["[[ ''.__class__ ]]", "[[ nothing ]]", "[% if %]"])

@@ -134,8 +134,15 @@ def test_a_secret_never_reaches_a_repository(place: Workplace) -> None:
 # being interrupted
 
 
-@pytest.mark.parametrize("moment", ["die_before", pytest.param("die_after", marks=pytest.mark.slow)])
-def test_killed_anywhere_the_next_run_finishes(place: Workplace, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("moment", "step"),
+    [
+        ("die_before", 3),
+        pytest.param("die_before", 1, marks=pytest.mark.slow),
+        pytest.param("die_after", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_anywhere_the_next_run_finishes(place: Workplace, moment: str, step: int) -> None:
     """Before or after every command of `create`: the next run ends with one repository and one commit."""
     url = place.template({"a.txt": "a\n", "b.txt": "b\n"})
     bench = unmade(place, url)
@@ -147,22 +154,25 @@ def test_killed_anywhere_the_next_run_finishes(place: Workplace, moment: str) ->
         assert bench.drift() == {}
         assert [path.name for path in (place.folder / "repos").iterdir()] == ["hello.git"]
         shutil.rmtree(place.repository())
-        number += 1
+        number += step
     assert number > 8
 
 
-def test_killed_anywhere_an_update_is_finished_by_the_next(place: Workplace) -> None:
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_anywhere_an_update_is_finished_by_the_next(place: Workplace, step: int) -> None:
+    """Before every command of `update`, or before every fourth."""
     url = place.template({"a.txt": "0\n"})
     bench = place.scaffold(url=url)
-    number = 1
+    number, rounds = 1, 0
     while True:
         place.template({"a.txt": f"{number}\n"})
         if not bench.dies(bench.update, die_before=number):
             break
         bench.update()
+        rounds += 1
         assert place.show("a.txt") == f"{number}\n"
-        assert len(place.log()) == number + 1
-        number += 1
+        assert len(place.log()) == rounds + 1
+        number += step
     assert number > 8
 
 
@@ -470,7 +480,7 @@ def shown(gitea: GiteaStandIn, path: str, branch: str = "main") -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("how", ["protected", "pull-request"])
+@pytest.mark.parametrize("how", ["protected", pytest.param("pull-request", marks=pytest.mark.slow)])
 def test_a_service_gets_a_pull_request_where_it_is_asked_for_or_needed(
     place: Workplace, gitea: GiteaStandIn, how: str
 ) -> None:
