@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
-from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,7 +79,7 @@ def _row(place: Place) -> Row:
     for tools in SIZES:
         filled(place.open(f"s{tools}"), tools)
     rounds = [{tools: _a_change(place, tools) for tools in SIZES} for _ in range(_ROUNDS)]
-    change = {tools: median(each[tools] for each in rounds) for tools in SIZES}
+    change = {tools: min(each[tools] for each in rounds) for tools in SIZES}
     opening = min(_seconds(StateManager(place.open(f"s{SIZES[-1]}")).read) for _ in range(_ROUNDS))
     swaps = {each: one_run(place, f"r{each}", _OPERATIONS, each) for each in _PARALLELISM}
     return Row(place.name, change, opening, swaps)
@@ -111,11 +110,16 @@ def opening_adds(folder: Path) -> float:
 def table(rows: list[Row], added: float) -> str:
     """Give the table as Markdown."""
     sizes = " / ".join(f"{size:,}" for size in SIZES)
-    lines = [
-        f"| state kept in | a change at {sizes} tools, ms | at most {_FLAT} times | 10,000 tools open in, s (<= {_OPENING}) "
-        "| swaps of 1,000 operations, 10 at once (<= 130) | 64 at once (<= 30) | verdict |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    titles = (
+        "state kept in",
+        f"a change at {sizes} tools, ms",
+        f"ratio (<= {_FLAT})",
+        f"10,000 tools open in, s (<= {_OPENING})",
+        "swaps of 1,000 operations, 10 at once (<= 130)",
+        "64 at once (<= 30)",
+        "verdict",
+    )
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row in rows:
         change = " / ".join(f"{row.change[size]:.2f}" for size in SIZES)
         verdict = "met" if row.is_met else "**missed**"

@@ -142,7 +142,7 @@ class Description:
         yield from self._mismatches(_without_required(schema), response.body, "answer")
 
     def _mismatches(self, schema: Any, value: Any, what: str) -> Iterator[str]:
-        from jsonschema import Draft4Validator
+        from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # it has no types
 
         kept = {name: self._document.get(name, {}) for name in ("definitions", "components")}
         if what == "answer":

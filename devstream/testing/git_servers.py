@@ -135,7 +135,7 @@ class GitOverHttps:
             cgi.listen()
             environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder)}
             command = [_program("fcgiwrap") or "fcgiwrap"]
-            self._running.append(subprocess.Popen(command, stdin=cgi, env=environment))  # noqa: S603 - our own words
+            self._running.append(subprocess.Popen(command, stdin=cgi.fileno(), env=environment))  # noqa: S603 - our own words
 
     def _start_nginx(self) -> None:
         """Start nginx with our socket, as it does itself when it is upgraded while it runs."""
@@ -218,7 +218,9 @@ class GitOverSsh:
     def _answer(self, connection: socket.socket) -> None:
         command = [_program("sshd") or "sshd", "-i", "-e", "-f", str(self._folder / "sshd_config")]
         with connection, (self._folder / "sshd.log").open("ab") as log:
-            started = subprocess.Popen(command, stdin=connection, stdout=connection, stderr=log)  # noqa: S603 - our own words
+            started = subprocess.Popen(
+                command, stdin=connection.fileno(), stdout=connection.fileno(), stderr=log
+            )  # noqa: S603 - our own words
             self._connections.append(started)
 
     def __exit__(self, *_: object) -> None:

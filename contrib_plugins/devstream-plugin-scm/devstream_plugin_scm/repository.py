@@ -60,7 +60,9 @@ class RepoInfo(Struct, kw_only=True, rename="camel"):
     api_url: Annotated[str, option("Root of the API, where it is not the usual one.")] = field(
         name="apiURL", default=""
     )
-    name_space: Annotated[str, option("GitLab: the group, of any depth: `group/subgroup`. Bitbucket: the key of the project.")] = ""
+    name_space: Annotated[
+        str, option("GitLab: the group, of any depth: `group/subgroup`. Bitbucket: the key of the project.")
+    ] = ""
     visibility: Annotated[str, option("`private` (the default), `internal` or `public`.")] = ""
     user: Annotated[
         str, option("The user that the token belongs to, where the service asks for both.", plain=True)
@@ -143,7 +145,7 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
 
     def _check_local(self) -> None:
         if self.url and (not self.url.endswith(".git") or "://" in self.url.removeprefix("file://")):
-            message = f'"{self.url}" is not the url of a local repository: a path, or file://, ending in .git'
+            message = f"{self.url!r} is not the url of a local repository: a path, or file://, ending in .git"
             raise ValueError(message)
         for place in (self.url, self.base_url):
             _check_folder(place)
@@ -195,7 +197,7 @@ def check_service(url: str) -> str:
 
 def _check_folder(place: str) -> None:
     if place.startswith("~"):
-        message = f'"{place}": ~ is not expanded, write the absolute path'
+        message = f"{place!r}: ~ is not expanded, write the absolute path"
         raise ValueError(message)
     if place.startswith("-") or any(ord(character) < 32 for character in place):
         message = f"{place!r} is not a path that can be used"

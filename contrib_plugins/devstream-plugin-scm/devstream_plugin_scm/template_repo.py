@@ -7,11 +7,17 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 
-from devstream.api import option
+from devstream.api import nearest, option
 from devstream_plugin_scm.archives import is_archive
 from devstream_plugin_scm.downloads import Download
 from devstream_plugin_scm.repo_url import is_schemeless, kind_of_host, parse_repo_url
-from devstream_plugin_scm.repository import RepoInfo, check_branch, check_name
+from devstream_plugin_scm.repository import (
+    SUPPORTED_SCM_TYPES,
+    RepoInfo,
+    check_branch,
+    check_name,
+    check_service,
+)
 from devstream_plugin_scm.sources import BUILTIN, check_path, unknown_builtin
 
 if TYPE_CHECKING:
@@ -105,6 +111,12 @@ class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
         self.sha256 = f"sha256:{found[1]}"
 
     def _check_place(self) -> None:
+        if self.scm_type and self.scm_type not in SUPPORTED_SCM_TYPES:
+            hint = (
+                nearest(self.scm_type, SUPPORTED_SCM_TYPES) or f"there are: {', '.join(SUPPORTED_SCM_TYPES)}"
+            )
+            message = f'there is no scmType "{self.scm_type}" ({hint})'
+            raise ValueError(message)
         if not self.url:
             self._check_parts()
         elif self.url.startswith(_REMOTE) and is_archive(self.url):
@@ -122,11 +134,13 @@ class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
             raise ValueError(message)
 
     def _check_parts(self) -> None:
-        if not self.name or not self.scm_type:
-            message = "a template needs a url, or scmType, owner and name"
+        if not self.name or not self.scm_type or self.scm_type == "git":
+            message = "a template needs a url, or scmType (of a service, or local), owner and name"
             raise ValueError(message)
+        if self.base_url and self.scm_type != "local":
+            check_service(self.base_url)
         for step in filter(None, (*self.namespace.split("/"), self.name)):
-            check_name(step)
+            check_name(step.removeprefix("~") if self.scm_type == "bitbucket" else step)
 
     @property
     def _is_remote_git(self) -> bool:

@@ -190,11 +190,11 @@ def test_ssh_with_a_pinned_host_and_a_key(
 @needs_sshd
 @pytest.mark.parametrize("known", ["", "changed"])
 def test_a_host_that_is_unknown_or_has_another_key_is_not_trusted(
-    ssh: GitOverSsh, root: Path, key: KeyPair, forge_of: Callable[..., Forge], tmp_path: Path, known: str
+    ssh: GitOverSsh, key: KeyPair, forge_of: Callable[..., Forge], tmp_path: Path, known: str
 ) -> None:
     line = ssh.known_host(make_key(tmp_path, "other").public) if known else ""
     (tmp_path / "hosts").write_text(line)
-    url = f"{ssh.url}{root}/acme/shop.git"
+    url = f"{ssh.url}/acme/shop.git"
     forge = forge_of(url, known_hosts="hosts", ssh_private_key=Secret.plain(key.private))
     with pytest.raises(OperationError, match=r"git cannot trust .*knownHosts") as caught:
         forge.describe(url)

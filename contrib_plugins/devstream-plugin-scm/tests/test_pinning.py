@@ -455,7 +455,7 @@ def test_d14_git_refuses_a_certificate_that_nobody_vouches_for(
     authority.cert_pem.write_to_path(str(place.folder / "ca.pem"))
     with GitHost(git_root=place.folder, tls=tls_of(authority)) as service:
         url = f"{service.url}/{upstream.bare.name}"
-        with pytest.raises(OperationError, match="cannot be read .*its certificate"):
+        with pytest.raises(OperationError, match=r"cannot be read .*its certificate"):
             scaffold(place, url=url, token=TOKEN)
         assert service.requests == []
         scaffold(place, url=url, token=TOKEN, caFile="ca.pem")

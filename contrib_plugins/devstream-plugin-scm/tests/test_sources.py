@@ -189,8 +189,14 @@ def test_where_a_template_is(fields: dict[str, str], place: Place) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({}, "needs a url, or scmType, owner and name"),
-        ({"name": "mine"}, "needs a url, or scmType, owner and name"),
+        ({}, "needs a url, or scmType"),
+        ({"name": "mine"}, "needs a url, or scmType"),
+        ({"name": "mine", "scm_type": "git"}, "needs a url, or scmType"),
+        ({"name": "mine", "scm_type": "githb"}, 'no scmType "githb" .*github'),
+        (
+            {"name": "mine", "scm_type": "gitea", "base_url": "ext::sh -c x"},
+            "is not the address of a service",
+        ),
         ({"url": "ftp://example.org/a"}, "comes by https://, ssh:// or file://"),
         ({"url": "git://example.org/a.git"}, "comes by https://, ssh:// or file://"),
         ({"url": "ext::sh -c touch% /tmp/x"}, "comes by https://|is not"),
