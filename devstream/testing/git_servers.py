@@ -218,9 +218,8 @@ class GitOverSsh:
     def _answer(self, connection: socket.socket) -> None:
         command = [_program("sshd") or "sshd", "-i", "-e", "-f", str(self._folder / "sshd_config")]
         with connection, (self._folder / "sshd.log").open("ab") as log:
-            started = subprocess.Popen(
-                command, stdin=connection.fileno(), stdout=connection.fileno(), stderr=log
-            )  # noqa: S603 - our own words
+            wire = connection.fileno()
+            started = subprocess.Popen(command, stdin=wire, stdout=wire, stderr=log)  # noqa: S603 - our own words
             self._connections.append(started)
 
     def __exit__(self, *_: object) -> None:

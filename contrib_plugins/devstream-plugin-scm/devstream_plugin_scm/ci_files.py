@@ -24,6 +24,7 @@ from devstream_plugin_scm.ci_secrets import CiSecrets, Wanted, names_for, needed
 from devstream_plugin_scm.ci_services import open_service
 from devstream_plugin_scm.ci_templates import PipelineTemplates
 from devstream_plugin_scm.examples import ci_example
+from devstream_plugin_scm.ci_webhook import RepositoryWebhook
 from devstream_plugin_scm.forge import File
 from devstream_plugin_scm.options import defaults_for
 from devstream_plugin_scm.scm_files import KeptFiles
@@ -129,6 +130,8 @@ class _Work:
         self._kind = KINDS[generic.type if generic else tool.options.kind_name]
         written = self._pipeline.name if self._pipeline else ""
         name = pipeline_name(tool.address, tool.app, written) if self._pipeline else ""
+        self._webhook_wanted = generic.webhook if generic else None
+        self._address = str(tool.address)
         self._place = Place(self._kind, tool.options.scm, name)
         shared = {self._kind.place: self._kind.named} if self._kind.named and name else None
         self._files = KeptFiles(tool.options.scm, context, recorded, shared)
@@ -166,6 +169,8 @@ class _Work:
                 [name for name in secrets if name not in wanted.secrets],
                 [name for name in variables if name not in wanted.variables],
             )
+        if self._webhook is not None:
+            self._webhook.put(target.location)
         said = f"committed {commit[:10]} to {self._files.location}" if commit else "nothing to commit"
         self._context.log.info(said)
         return self._status(there, self._files.branch, template, wanted)
@@ -174,7 +179,7 @@ class _Work:
         """Remove everything."""
         self._files.remove()
         found = self._files.forge.describe(self._files.place[0])
-        if found is not None and self._vault is not None:
+        if found is not None:
             self._forget(found.location)
 
     def connect(self, upstream: Mapping[str, Outputs]) -> Outputs | None:
@@ -233,17 +238,29 @@ class _Work:
         return self._files.forge.hosting if self._kind.keeps_secrets else self._service
 
     @property
+    def _webhook(self) -> RepositoryWebhook | None:
+        """The repository's webhook, where there is to be one or was one."""
+        hosting = self._files.forge.hosting
+        if hosting is None or (self._webhook_wanted is None and not self._recorded.get("webhook")):
+            return None
+        return RepositoryWebhook(hosting, self._webhook_wanted, self._options.scm, self._address)
+
+    @property
     def _recorded_names(self) -> tuple[list[str], list[str]]:
         return list(self._recorded.get("secrets") or ()), list(self._recorded.get("variables") or ())
 
     def _leave(self, target: Repository) -> None:
-        """Take the secrets along when the files move to another repository."""
+        """Leave nothing behind when the files move to another repository."""
         before = self._files.left_behind(target)
-        if before is not None and self._vault is not None:
+        if before is not None:
             self._forget(before)
 
     def _forget(self, location: str) -> None:
-        assert self._vault is not None
+        """Remove what was set beside the files."""
+        if self._webhook is not None:
+            self._webhook.remove(location)
+        if self._vault is None:
+            return
         secrets, variables = self._recorded_names
         CiSecrets(self._vault, location).remove([*secrets, *self._outputs.get(_INTEGRATED, ())], variables)
 
@@ -284,6 +301,8 @@ class _Work:
             properties |= CiSecrets(self._vault, location).look(*self._names(wanted))
         if self._service is not None:
             properties["active"] = self._service.is_active(location)
+        if self._webhook is not None:
+            properties["webhook"] = self._webhook.look(location)
         outputs: dict[str, Any] = {"repoURL": there.repository.url, "pipelineFile": next(iter(there.blobs))}
         info = {"head": there.head}
         if there.waits:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
 from devstream.api import Secret, option
-from devstream_plugin_scm.ci_kinds import KINDS
+from devstream_plugin_scm.ci_kinds import EVERYWHERE, KINDS
 from devstream_plugin_scm.ci_templates import check_location
 from devstream_plugin_scm.options import Pipeline
 from devstream_plugin_scm.repository import TargetRepo, check_service
@@ -23,6 +24,7 @@ __all__ = [
     "TravisCiOptions",
     "CiAccount",
     "Runner",
+    "CiWebhook",
     "GenericCi",
     "GenericOptions",
 ]
@@ -148,6 +150,27 @@ class TravisCiOptions(PipelineOptions, kw_only=True):
     ] = None
 
 
+class CiWebhook(Struct, kw_only=True):
+    """How a repository tells the CI system of pushes."""
+
+    url: Annotated[str, option("Where it is posted to; it is recorded, so it must not hold a token.")]
+    secret: Annotated[Secret | None, option("What it is signed with.", secret=True)] = None
+    events: Annotated[
+        list[str], option("What is told, in the service's own words; by default pushes and pull requests.")
+    ] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Check the address.
+
+        Raises:
+            ValueError: it is no http or https URL, or holds a user.
+        """
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.fragment:
+            message = f'"{self.url}" cannot be the address of a webhook'
+            raise ValueError(message)
+
+
 class GenericCi(Struct, kw_only=True, rename="camel"):
     """A pipeline of one's own."""
 
@@ -164,6 +187,9 @@ class GenericCi(Struct, kw_only=True, rename="camel"):
     vars: Annotated[dict[str, Any], option("Variables of the pipeline's template.")] = field(
         default_factory=dict
     )
+    webhook: Annotated[
+        CiWebhook | None, option("A webhook of the repository, for a CI system that waits for one.")
+    ] = None
 
     def __post_init__(self) -> None:
         """Check that there is exactly one source.
@@ -182,3 +208,13 @@ class GenericOptions(Struct, kw_only=True):
 
     scm: Annotated[TargetRepo, option("The repository to write into.")]
     ci: Annotated[GenericCi, option("The pipeline.")]
+
+    def __post_init__(self) -> None:
+        """Check that the repository can do what is wanted.
+
+        Raises:
+            ValueError: a webhook is wanted of a repository without a service.
+        """
+        if self.ci.webhook is not None and self.scm.scm_type in EVERYWHERE:
+            message = f"a repository with scmType: {self.scm.scm_type} has no webhooks"
+            raise ValueError(message)

@@ -334,6 +334,53 @@ def test_a_registry_upstream_gives_its_credentials(forge: Forge) -> None:
     assert ci.drift() == {}
 
 
+# webhooks of CI systems that wait for one
+
+
+def test_a_webhook_is_made_once_kept_in_line_and_removed(forge: Forge) -> None:
+    hook = {"url": "https://ci.example.org/hook?job=shop", "secret": CANARY}
+    files = {"type": "jenkins", "configContents": {"Jenkinsfile": "pipeline {}\n"}}
+    ci = forge.ci("ci-generic", ci={**files, "webhook": hook})
+    del ci.options["pipeline"]
+    forge.gitea.fail("POST", "/api/v1/repos/someone/shop/hooks", status=500, after=True)
+    with pytest.raises(OperationError):
+        ci.create()
+    status = ci.apply()
+    (made,) = forge.repository.hooks.values()
+    assert made["config"]["url"] == "https://ci.example.org/hook?job=shop&devstream=ci-generic.shop"
+    assert forge.repository.hook_secrets[made["id"]] == CANARY
+    assert CANARY not in str(status) + str(ci.said)
+    made.update(events=["create"], active=False)
+    (before, now) = ci.drift()["webhook"]
+    assert (before["active"], now["active"]) == (True, False)
+    ci.update()
+    assert (made["events"], made["active"]) == (["pull_request", "push"], True)
+    forge.repository.hooks.clear()
+    assert ci.drift()["webhook"][1] is None
+    ci.options["ci"] = {**files, "webhook": {"url": "https://other.example.org/", "events": ["push"]}}
+    ci.update()
+    (made,) = forge.repository.hooks.values()
+    assert (made["config"]["url"], made["events"]) == (
+        "https://other.example.org/?devstream=ci-generic.shop",
+        ["push"],
+    )
+    ci.options["ci"] = files
+    ci.update()
+    assert forge.repository.hooks == {}
+    ci.options["ci"] = {**files, "webhook": hook}
+    ci.update()
+    ci.delete()
+    assert forge.repository.hooks == {}
+
+
+def test_a_folder_has_no_webhooks() -> None:
+    options = {
+        "scm": {"scmType": "local", "name": "hello"},
+        "ci": {"type": "jenkins", "configContents": {"a": "b"}, "webhook": {"url": "https://x.org"}},
+    }
+    assert any("has no webhooks" in mistake for mistake in mistakes("ci-generic", options))
+
+
 # CI services of their own
 
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from devstream.api import Secret
 from devstream.testing.description import Description, Recorder
 from devstream.testing.gitea import GiteaStandIn
 from devstream.testing.github import GitHubStandIn
 from devstream.testing.service import Request, Response
-from devstream_plugin_scm.testing import HostingContract, Server
+from devstream_plugin_scm.forge import Delivery, proposal_branch
+from devstream_plugin_scm.hosting import Webhook
+from devstream_plugin_scm.testing import Bench, HostingContract, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,10 @@ class RecordedGitHub(Recorder, GitHubStandIn):
     """A GitHub that keeps what it was asked."""
 
 
+STANDINS: dict[str, type[RecordedGitea | RecordedGitHub]] = {"gitea": RecordedGitea, "github": RecordedGitHub}
+
+
+@pytest.mark.slow
 class TestGiteaAsDescribed(HostingContract):
     scm_type = "gitea"
 
@@ -38,6 +45,7 @@ class TestGiteaAsDescribed(HostingContract):
             check("gitea", standin)
 
 
+@pytest.mark.slow
 class TestGitHubAsDescribed(HostingContract):
     scm_type = "github"
 
@@ -58,6 +66,37 @@ def check(name: str, standin: Recorder) -> None:
         for problem in description.problems(request, response)
     }
     assert not found, "\n".join(sorted(found))
+
+
+@pytest.mark.parametrize("name", STANDINS)
+def test_what_a_repository_goes_through_is_as_described(tmp_path: Path, name: str) -> None:
+    """A short way past every operation; the whole contract is held to the descriptions where there is time."""
+    with STANDINS[name](tmp_path / "served") as standin:
+        bench = Bench(name, Server(standin.url, standin.token, "acme"), tmp_path, name="shop")
+        bench.make()
+        bench.push({"a": b"1"})
+        bench.push({"a": b"2"}, delivery=Delivery.PULL_REQUEST)
+        hosting, location = bench.hosting, bench.location
+        proposal = hosting.proposal(location, proposal_branch(bench.address))
+        assert proposal is not None
+        hosting.merge(location, proposal)
+        hook = hosting.put_webhook(location, Webhook("https://ci.example.org/", ("push",)), None)
+        hosting.put_webhook(location, hook._replace(active=False), Secret.plain("s3cret-canary"))
+        assert hosting.webhooks(location)
+        hosting.delete_webhook(location, hook.id)
+        for value in ("first-value", "second-value"):
+            hosting.put_secret(location, "REGISTRY", Secret.plain(value))
+            hosting.put_variable(location, "REGISTRY_USER", value)
+        assert hosting.secret_names(location)
+        assert hosting.variables(location)
+        hosting.delete_secret(location, "REGISTRY")
+        hosting.delete_variable(location, "REGISTRY_USER")
+        hosting.set_topics(location, ["devstream"])
+        hosting.set_default_branch(location, "main")
+        hosting.move(location, f"{standin.host}/{standin.user}/store")
+        hosting.delete(f"{standin.host}/{standin.user}/store")
+        bench.close()
+        check(name, standin)
 
 
 def asked(method: str, path: str, body: bytes = b"", **query: str) -> Request:

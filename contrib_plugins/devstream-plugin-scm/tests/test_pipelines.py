@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -360,6 +362,26 @@ def test_the_steps_of_a_pipeline_test_a_scaffolded_app(place: Workplace, tmp_pat
             for step in steps
         ]
         assert any(outcome.returncode for outcome in outcomes)
+
+
+PACKAGE = {"name": "a", "version": "1.0.0"}
+LOCK = {**PACKAGE, "lockfileVersion": 3, "requires": True, "packages": {"": PACKAGE}}
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm")
+def test_the_steps_of_a_pipeline_test_a_node_app(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text(json.dumps({**PACKAGE, "scripts": {"test": "node --test"}}))
+    (tmp_path / "package-lock.json").write_text(json.dumps(LOCK))
+    test = tmp_path / "a.test.js"
+    ((_, text),) = rendered("gitlab-ci", {"language": {"name": "nodejs"}}).items()
+    steps = parsed(text)["test"]["script"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    for expected, body in ((0, ""), (1, "throw new Error('no')")):
+        test.write_text(f"require('node:test')('it', () => {{ {body} }});\n")
+        done = subprocess.run(
+            ["sh", "-ec", "\n".join(steps)], cwd=tmp_path, env=environment, check=False, capture_output=True
+        )
+        assert bool(done.returncode) == bool(expected), done.stderr
 
 
 class Listener(Service):
