@@ -148,6 +148,7 @@ TOOLS = {
     "bitbucket-pipelines": "devstream-plugin-scm",
     "circleci": "devstream-plugin-scm",
     "travis-ci": "devstream-plugin-scm",
+    "jenkins-pipeline": "devstream-plugin-jenkins",
 }
 
 

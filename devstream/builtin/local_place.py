@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,5 +87,5 @@ def _readable(path: Path) -> Diagnostic | None:
         f"the state {path} can be read or written by others (mode {mode & 0o777:o})",
         "state-readable",
         detail="It tells what there is and where. What is recorded next is written with mode 600 again.",
-        suggestion=f"chmod 600 {path}",
+        suggestion=f"chmod 600 {shlex.quote(str(path))}",
     )

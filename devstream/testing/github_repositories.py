@@ -344,7 +344,9 @@ class GitHubRepositories(Service):
         name = self._free_name(owner, wanted.get("new_name") or found.name, "Validation Failed")
         if owner not in self.strangers:
             self._transfers.append((found, owner, name, [self.transfer_takes]))
-        return Response(202, self.shown(found))
+        settings = ("allow_merge_commit", "allow_squash_merge", "allow_rebase_merge")
+        shown = {name: value for name, value in self.shown(found).items() if name not in settings}
+        return Response(202, shown)
 
     def _transfer(self) -> None:
         """Get on with transfers, a step each time that somebody looks."""

@@ -26,7 +26,7 @@ class Forge(NamedTuple):
 
     Attributes:
         kind: its ``scmType``.
-        ci: what ``ci-generic`` calls its CI system.
+        ci: the tool that writes its pipelines.
         pipeline: the path of the app's pipeline.
         opened: gives the stand-in.
         names: gives the full names of the repositories it has.
@@ -51,8 +51,8 @@ class Forge(NamedTuple):
 FORGES = {
     "gitea": Forge(
         "gitea",
-        "github",
-        ".github/workflows/test.yml",
+        "gitea-actions",
+        ".gitea/workflows/main.yml",
         lambda root: GiteaStandIn(root, token=CANARY),
         lambda service: list(service.repositories),
         "/api/v1/orgs/acme/repos",
@@ -62,8 +62,8 @@ FORGES = {
     ),
     "github": Forge(
         "github",
-        "github",
-        ".github/workflows/test.yml",
+        "github-actions",
+        ".github/workflows/main.yml",
         lambda root: GitHubStandIn(root, token=CANARY),
         lambda service: list(service.repositories),
         "/orgs/acme/repos",
@@ -73,7 +73,7 @@ FORGES = {
     ),
     "gitlab": Forge(
         "gitlab",
-        "gitlab",
+        "gitlab-ci",
         ".gitlab-ci.yml",
         lambda root: GitLabStandIn(root, token=CANARY),
         lambda service: [project.full_path for project in service.projects.values()],
@@ -155,6 +155,7 @@ class Place:
         assert self.hook.active
         assert self.hook.events == ("push",)
         assert "devstream=webhook.shop" in self.hook.url
+        assert "IMAGE_REPO_SECRET" in self.hosting.secret_names(self.location)
         kept = {self.forge.pipeline, "Dockerfile", "README.md", "service.py", "tests/test_service.py"}
         assert kept <= set(self.shop.files())
         if commits is not None:

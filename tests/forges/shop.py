@@ -37,19 +37,14 @@ apps:
       vars:
         greeting: Hello, shop
     ci:
-      - type: ci-generic
+      - type: {ci}
         options:
-          ci:
-            type: {ci}
-            configContents:
-              test.yml: |
-                # for the shop
-                on: [push]
-                jobs:
-                  test:
-                    runs-on: ubuntu-latest
-                    steps:
-                      - run: echo one
+          test:
+            command: [echo one]
+          imageRepo:
+            url: registry.example.org
+            user: shopkeeper
+            password: "[[ env SHOP_PASSWORD ]]"
       - type: webhook
         options:
           url: {hook}
@@ -130,7 +125,7 @@ class Shop(Program):
 
     Attributes:
         kind: its ``scmType``.
-        ci: the tool that writes the pipeline.
+        ci: the tool that writes the pipeline and sets its secrets.
         group: the option that names whom the repository belongs to.
     """
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from devstream_plugin_scm.testing import Bench, Server
 from tests.forges.forges import FORGES
 from tests.forges.program import CANARY, PASSWORD, Program
 
@@ -56,6 +57,10 @@ def test_an_example_is_made_kept_and_removed(tmp_path: Path, forge: Forge) -> No
         assert sorted(forge.names(service)) == MADE
         program.devstream("verify", "--detailed-exitcode", *where)
         files = program.git(service, "acme/shop", "ls-tree", "-r", "--name-only", "main").splitlines()
+        server = Server(service.url, CANARY, "acme")
+        bench = Bench(forge.kind, server, tmp_path, name="shop")
+        assert "IMAGE_REPO_SECRET" in bench.hosting.secret_names(bench.location)
+        bench.close()
         assert any("workflows/" in path or path == ".gitlab-ci.yml" for path in files)
         service_text = program.git(service, "acme/shop", "show", "main:service.py")
         assert "Welcome to the shop" in service_text

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 LEAST = 40
 """Requests of the whole run, at least; with fewer the sweep would look at too little."""
 PARTS = 8
-PUSHES = 4
-"""Requests with which git pushes what a run makes: two for each push, and one more where it has to log in."""
-EXPECTED = [".github/workflows/test.yml", "Dockerfile", "README.md", "service.py", "tests/test_service.py"]
+PUSHES = 2
+"""Pushes of a run: the template, and the pipeline."""
+EXPECTED = [".gitea/workflows/main.yml", "Dockerfile", "README.md", "service.py", "tests/test_service.py"]
 
 
 class Sweep:
@@ -33,7 +33,7 @@ class Sweep:
         self._number += 1
         root = self._root / str(self._number)
         gitea = DeadlyGitea(root / "served", token=CANARY)
-        return gitea, Shop(root, {}, gitea, "gitea", "github")
+        return gitea, Shop(root, {}, gitea, "gitea", "gitea-actions")
 
     def count(self) -> int:
         """Count the requests of a run that nobody kills."""
@@ -63,11 +63,13 @@ def _check(gitea: DeadlyGitea, shop: Shop) -> None:
     (hook,) = gitea.repository("acme/shop").hooks.values()
     assert hook["config"]["url"].startswith("https://ci.example.org/hook?devstream=")
     assert not gitea.repository("acme/shop").pulls
+    assert PASSWORD in gitea.repository("acme/shop").secrets.values()
     assert shop.branches() == ["main"]
     assert set(EXPECTED) <= set(shop.files())
     assert len(shop.log()) == 2, shop.log()
-    assert "echo one" in shop.show(".github/workflows/test.yml")
+    assert "echo one" in shop.show(".gitea/workflows/main.yml")
     assert shop.plan() == {}
+    assert list((shop.root / "tmp").iterdir()) == [], "what a dead run left holds the token"
     assert CANARY not in shop.written
     assert PASSWORD not in shop.written
 
@@ -83,6 +85,7 @@ def sweep(tmp_path: Path) -> Sweep:
         ("POST /api/v1/orgs/acme/repos", Moment.AFTER),
         ("git-receive-pack", Moment.ORPHANED),
         pytest.param("/hooks", Moment.AFTER, marks=pytest.mark.slow),
+        pytest.param("PUT /api/v1/repos/acme/shop/actions/secrets", Moment.AFTER, marks=pytest.mark.slow),
     ],
 )
 def test_kill_9_at_some_requests(sweep: Sweep, request_: str, moment: Moment) -> None:

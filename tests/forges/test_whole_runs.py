@@ -12,7 +12,6 @@ from tests.forges.program import CANARY, PASSWORD
 if TYPE_CHECKING:
     from tests.forges.forges import Place
 
-MADE = dict.fromkeys(("repo-scaffolding.shop", "ci-generic.shop", "webhook.shop"), "create")
 HARMLESS = ("GET", "HEAD")
 
 
@@ -27,7 +26,8 @@ def changing(place: Place) -> list[str]:
 
 def test_the_whole_life_of_an_app(empty: Place) -> None:
     shop = empty.shop
-    assert shop.run() == MADE
+    ci = f"{empty.forge.ci}.shop"
+    assert shop.run() == dict.fromkeys(("repo-scaffolding.shop", ci, "webhook.shop"), "create")
     empty.check()
 
     empty.service.requests.clear()
@@ -40,7 +40,7 @@ def test_the_whole_life_of_an_app(empty: Place) -> None:
     assert shop.run() == {"repo-scaffolding.shop": "update"}
     assert "Good morning" in shop.show("service.py")
     shop.replace("echo one", "echo two")
-    assert shop.run() == {"ci-generic.shop": "update"}
+    assert shop.run() == {ci: "update"}
     assert "echo two" in shop.show(empty.forge.pipeline)
     empty.check(commits=4)
 
@@ -131,7 +131,7 @@ def test_a_webhook_edited_by_hand_is_put_right(place: Place) -> None:
 def test_a_webhook_and_a_pipeline_removed_by_hand_come_back(place: Place) -> None:
     place.kept_hooks.clear()
     place.shop.commit(place.forge.pipeline, "", remove=True)
-    assert place.shop.run() == {"webhook.shop": "create", "ci-generic.shop": "create"}
+    assert place.shop.run() == {"webhook.shop": "create", f"{place.forge.ci}.shop": "update"}
     place.check(commits=4)
 
 
@@ -158,7 +158,7 @@ def test_half_a_tree_is_completed(place: Place) -> None:
 @pytest.mark.slow
 def test_a_branch_left_over_is_no_obstacle(place: Place) -> None:
     head = place.shop.ask("rev-parse", "main~1").strip()
-    for address in ("repo-scaffolding.shop", "ci-generic.shop"):
+    for address in ("repo-scaffolding.shop", f"{place.forge.ci}.shop"):
         place.shop.ask("update-ref", f"refs/heads/devstream/{address}", head)
     place.shop.replace("echo one", "echo two")
     place.shop.replace("Hello, shop", "Good morning")
@@ -166,7 +166,7 @@ def test_a_branch_left_over_is_no_obstacle(place: Place) -> None:
     assert "echo two" in place.shop.show(place.forge.pipeline)
     assert "Good morning" in place.shop.show("service.py")
     assert place.proposal("repo-scaffolding.shop") is None
-    assert place.proposal("ci-generic.shop") is None
+    assert place.proposal(f"{place.forge.ci}.shop") is None
     assert place.shop.plan() == {}
 
 

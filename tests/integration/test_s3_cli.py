@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devstream.testing.fault_proxy import Fault
+from devstream.testing.fault_proxy import CUT_REQUEST, DROP, Fault
 from devstream.testing.s3 import s3, s3_error, s3_server
 
 if TYPE_CHECKING:
@@ -129,6 +129,28 @@ def test_a_wrong_bucket(bench: Any, s3: Bucket) -> None:
         ended = bench(*command)
         assert ended.code == 6
         assert 'no bucket "nobody-made-it"' in ended.err
+
+
+def test_a_store_that_does_not_speak_tls(bench: Any, s3: Bucket) -> None:
+    where = s3.proxy.url.replace("http:", "https:")
+    configure(bench, s3, endpoint=where)
+    for command in (["init"], ["plan"], ["run", "-y"]):
+        ended = bench(*command)
+        assert ended.code == 6
+        assert f"{where} does not speak TLS" in ended.err
+        assert "allowHttp: true" in ended.err
+
+
+def test_a_network_that_is_cut_for_a_moment(bench: Any, s3: Bucket) -> None:
+    """Every third request is lost, before or after it is done: the run succeeds, and each record is there once."""
+    configure(bench, s3)
+    faults = [None, None, DROP, None, None, CUT_REQUEST] * 50
+    s3.proxy.choose = lambda _: faults.pop() if faults else None
+    assert bench("run", "-y").code == 0
+    assert s3.proxy.counts()
+    s3.proxy.choose = lambda _: None
+    assert "No changes" in bench("plan").out
+    assert bench("state", "history", "--verify").code == 0
 
 
 def test_a_process_of_its_own_without_credentials(bench: Any, s3: Bucket) -> None:

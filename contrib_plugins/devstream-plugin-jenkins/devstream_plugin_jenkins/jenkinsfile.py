@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from devstream.api import OperationError
 from devstream_plugin_jenkins.credentials import credential_id
-from devstream_plugin_jenkins.options import MULTIBRANCH
+from devstream_plugin_jenkins.options import MULTIBRANCH, script_name
 from devstream_plugin_scm.ci_kinds import KINDS
 from devstream_plugin_scm.ci_notify import notify_script
 from devstream_plugin_scm.ci_secrets import names_for, wanted_by
@@ -21,16 +21,10 @@ if TYPE_CHECKING:
     from devstream_plugin_scm.ci_secrets import Wanted
     from devstream_plugin_scm.sources import Tree
 
-__all__ = ["jenkinsfile", "script_path", "wanted_secrets", "groovy"]
+__all__ = ["jenkinsfile", "wanted_secrets", "groovy"]
 
 _SHIPPED = Path(__file__).parent / "pipelines"
 _BUILTIN = "builtin:jenkins"
-
-
-def script_path(options: JenkinsOptions) -> str:
-    """Name the file: a repository may have several pipelines."""
-    name = options.pipeline.name
-    return f"Jenkinsfile.{name}" if name else "Jenkinsfile"
 
 
 def wanted_secrets(options: JenkinsOptions) -> Wanted:
@@ -53,7 +47,7 @@ def jenkinsfile(options: JenkinsOptions, context: Context) -> Tree:
         message = f"{name} is not UTF-8"
         raise OperationError(message) from error
     rendered = Renderer(_variables(options, context)).text(text, name=name)
-    return {script_path(options): File(rendered.encode())}
+    return {script_name(options.pipeline.name): File(rendered.encode())}
 
 
 def _template(options: JenkinsOptions, context: Context) -> tuple[str, File]:

@@ -11,7 +11,15 @@ from devstream.api import Secret, option
 from devstream_plugin_scm.options import Pipeline
 from devstream_plugin_scm.repository import TargetRepo, check_service
 
-__all__ = ["JenkinsServer", "JenkinsRepo", "JenkinsOptions", "MULTIBRANCH", "PIPELINE", "check_job_name"]
+__all__ = [
+    "JenkinsServer",
+    "JenkinsRepo",
+    "JenkinsOptions",
+    "MULTIBRANCH",
+    "PIPELINE",
+    "check_job_name",
+    "script_name",
+]
 
 MULTIBRANCH = "multibranch"
 PIPELINE = "pipeline"
@@ -131,3 +139,12 @@ def check_job_name(step: str) -> str:
         )
         raise ValueError(message)
     return step
+
+
+def script_name(pipeline: str) -> str:
+    """Name the Jenkinsfile of a pipeline: a repository may have several.
+
+    >>> script_name("nightly")
+    'Jenkinsfile.nightly'
+    """
+    return f"Jenkinsfile.{pipeline}" if pipeline else "Jenkinsfile"

@@ -5,22 +5,37 @@ A new job is marked in its description, so that a killed run finds what it made,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devstream.api import ToolSchema, hookimpl
+from devstream_plugin_jenkins.claims import job_claims
 from devstream_plugin_jenkins.options import JenkinsOptions
 from devstream_plugin_jenkins.work import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from devstream.api import Context, ResourceStatus, Tool, ToolState
 
 __all__ = ["create", "read", "update", "delete", "devstream_tool_schema"]
 
 
+_EXAMPLE: Mapping[str, Any] = {
+    "jenkins": {"url": "https://ci.example.org", "user": "devstream", "password": "[[ env JENKINS_TOKEN ]]"},
+    "scm": {"scmType": "github", "owner": "your-name", "name": "shop", "token": "[[ env GITHUB_TOKEN ]]"},
+    "pipeline": {"language": {"name": "python"}},
+}
+
+
 @hookimpl
 def devstream_tool_schema() -> ToolSchema:
     """Describe the options."""
-    return ToolSchema(JenkinsOptions, doc="A Jenkins job for a repository, with its Jenkinsfile and webhook.")
+    return ToolSchema(
+        JenkinsOptions,
+        doc="A Jenkins job for a repository, with its Jenkinsfile and webhook.",
+        claims=job_claims,
+        example=_EXAMPLE,
+    )
 
 
 @hookimpl

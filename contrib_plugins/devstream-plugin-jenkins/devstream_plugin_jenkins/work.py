@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 from devstream.api import OperationError, ResourceStatus, Secret
 from devstream_plugin_jenkins.client import JenkinsClient
 from devstream_plugin_jenkins.credentials import SCM, JobCredentials, credential_id
-from devstream_plugin_jenkins.jenkinsfile import jenkinsfile, script_path, wanted_secrets
+from devstream_plugin_jenkins.jenkinsfile import jenkinsfile, wanted_secrets
 from devstream_plugin_jenkins.job_config import JobPlan, job_config, paths_of, values_at
 from devstream_plugin_jenkins.jobs import Jobs
 from devstream_plugin_jenkins.needed_plugins import ensure_plugins
-from devstream_plugin_jenkins.options import PIPELINE
+from devstream_plugin_jenkins.options import PIPELINE, script_name
 from devstream_plugin_jenkins.webhook import JobWebhook, takes_webhooks
+from devstream_plugin_scm.ci_claims import pipeline_name
 from devstream_plugin_scm.ci_secrets import CiSecrets
 from devstream_plugin_scm.repo_url import parse_repo_url
 from devstream_plugin_scm.scm_files import KeptFiles
@@ -43,14 +44,14 @@ class Work:
     """
 
     def __init__(self, tool: Tool, recorded: ToolState | None, context: Context) -> None:
-        self._options: JenkinsOptions = tool.options
+        self._options = _named(tool)
         self._context = context
         self._recorded: Mapping[str, Any] = recorded.properties if recorded else {}
         self._client = JenkinsClient(self._options.jenkins, context)
         self._jobs = Jobs(self._client, context, recorded)
         self._files = KeptFiles(self._options.scm, context, recorded)
         self._wanted: Wanted = wanted_secrets(self._options)
-        self._script = script_path(self._options)
+        self._script = script_name(self._options.pipeline.name)
         self._hook_token = secrets.token_urlsafe(32)
 
     # ---- hooks
@@ -293,6 +294,15 @@ class Work:
             },
             info={"head": kept.head},
         )
+
+
+def _named(tool: Tool) -> JenkinsOptions:
+    """Give the options; a pipeline without a name has that of its app's ci item."""
+    from msgspec.structs import replace
+
+    options: JenkinsOptions = tool.options
+    name = pipeline_name(tool.address, tool.app, options.pipeline.name)
+    return replace(options, pipeline=replace(options.pipeline, name=name))
 
 
 class _Kept(NamedTuple):

@@ -237,6 +237,23 @@ def test_several_pipelines_have_files_and_jobs_of_their_own(tmp_path: Path) -> N
     assert options(pipeline=named).job == "shop-nightly"
 
 
+def test_two_tools_do_not_keep_one_job_or_one_file(plugin: ToolPlugin) -> None:
+    given = {"jenkins": JENKINS, "scm": SCM, "pipeline": PYTHON}
+
+    def claims(instance: str) -> set[str]:
+        assert plugin.schema is not None
+        assert plugin.schema.claims is not None
+        return {
+            what for what, _ in plugin.schema.claims(Address("jenkins-pipeline", instance), "shop", given)
+        }
+
+    assert claims("shop") == {
+        "Jenkinsfile of github.com/acme/shop@main",
+        "the job shop of https://ci.example.org",
+    }
+    assert not claims("shop") & claims("shop-nightly")
+
+
 def test_a_template_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "ci").mkdir()
     (tmp_path / "ci" / "Jenkinsfile").write_text(

@@ -23,8 +23,8 @@ from devstream_plugin_scm.ci_rendering import Place, facts_of, render, uses_own_
 from devstream_plugin_scm.ci_secrets import CiSecrets, Wanted, names_for, needed_by, wanted_by
 from devstream_plugin_scm.ci_services import open_service
 from devstream_plugin_scm.ci_templates import PipelineTemplates
-from devstream_plugin_scm.examples import ci_example
 from devstream_plugin_scm.ci_webhook import RepositoryWebhook
+from devstream_plugin_scm.examples import ci_example
 from devstream_plugin_scm.forge import File
 from devstream_plugin_scm.options import defaults_for
 from devstream_plugin_scm.scm_files import KeptFiles
@@ -301,8 +301,9 @@ class _Work:
             properties |= CiSecrets(self._vault, location).look(*self._names(wanted))
         if self._service is not None:
             properties["active"] = self._service.is_active(location)
-        if self._webhook is not None:
-            properties["webhook"] = self._webhook.look(location)
+        hook = self._webhook.look(location) if self._webhook is not None else None
+        if hook is not None or self._webhook_wanted is not None:
+            properties["webhook"] = hook
         outputs: dict[str, Any] = {"repoURL": there.repository.url, "pipelineFile": next(iter(there.blobs))}
         info = {"head": there.head}
         if there.waits:

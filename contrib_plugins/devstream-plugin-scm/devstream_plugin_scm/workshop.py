@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +27,9 @@ RENDERED_REF = "refs/devstream/rendered"
 RENDERED_BRANCH = "devstream-rendered"
 """Takes the place of `RENDERED_REF` on servers that take nothing but branches and tags."""
 _RENDER = "Render the template"
+_PREFIX = "devstream-scm-"
+_LOCK = "lock"
+"""Is locked as long as somebody works in the folder."""
 _FORMATS = {40: "sha1", 64: "sha256"}
 
 
@@ -140,10 +146,26 @@ def fetching(
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    from tempfile import TemporaryDirectory
+    """Give a folder of one's own; first removes those of processes that died, for they hold credentials."""
+    from tempfile import TemporaryDirectory, gettempdir
 
-    with TemporaryDirectory(prefix="devstream-scm-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    _remove_left_behind(Path(gettempdir()))
+    with TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with (folder / "lock.new").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (folder / "lock.new").rename(folder / _LOCK)  # it has its name once it is locked
+            yield folder
+
+
+def _remove_left_behind(place: Path) -> None:
+    for folder in place.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # locked: somebody is at work; gone: somebody else removed it; not ours
+            if folder.lstat().st_uid != os.getuid() or folder.is_symlink():
+                continue
+            with (folder / _LOCK).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def commit_all(

@@ -254,8 +254,11 @@ def test_a_protected_branch_gets_a_pull_request(side: Side) -> None:
     bench = side.bench
     bench.make()
     bench.push({"a": b"1"})
-    place = ("someone/shop",) if isinstance(side.service, BitbucketCloudStandIn) else ("~SOMEONE", "shop")
-    vars(type(side.service))["protect"](side.service, *place, "main")
+    if isinstance(side.service, BitbucketCloudStandIn):
+        side.service.protect("someone/shop", "main")
+    else:
+        assert isinstance(side.service, BitbucketServerStandIn)
+        side.service.protect("~SOMEONE", "shop", "main")
     for _ in range(2):
         bench.push({"a": b"2"})
     proposal = bench.hosting.proposal(bench.location, "devstream/repo-scaffolding.shop")
@@ -534,7 +537,7 @@ def test_labels_are_data_centers_topics(on_center: Bench, center: BitbucketServe
 
 def test_a_server_without_http_gives_its_ssh_url(on_center: Bench, center: BitbucketServerStandIn) -> None:
     on_center.make()
-    answer = center._shown(center.repositories["~SOMEONE", "shop"])
+    answer = center.shown(center.repositories["~SOMEONE", "shop"])
     answer["links"]["clone"] = answer["links"]["clone"][:1]
     center.fail("GET", "/rest/api/1.0/projects/~someone/repos/shop", status=200, body=answer)
     found = on_center.hosting.find(on_center.location)

@@ -11,15 +11,22 @@ from devstream.api import Address, Mark, OperationError
 from devstream.model.origin import Origin
 from devstream.model.tool import ToolInstance
 from devstream.plugins.manager import PluginManager
+from devstream.testing.bitbucket import BitbucketCloudStandIn
 from devstream.testing.ci_services import CircleCiStandIn, TravisStandIn
 from devstream.testing.gitea import GiteaStandIn
+from devstream.testing.github import GitHubStandIn
+from devstream.testing.gitlab import GitLabStandIn
 from devstream_plugin_scm.ci_secrets import NAMES, names_for
 from devstream_plugin_scm.options import Pipeline
+from devstream_plugin_scm.testing import Bench as HostingBench
+from devstream_plugin_scm.testing import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from devstream.testing.gitea import GiteaRepository
+    from devstream_plugin_scm.repository import TargetRepo
     from tests.conftest import Bench, Workplace
 
 CANARY = "s3cr3t-canary"
@@ -271,6 +278,68 @@ def test_another_repository_gets_the_secrets_and_the_old_one_loses_them(forge: F
     assert old.secrets == {}
     assert set(forge.gitea.repository("someone/other").secrets) == set(NAMES)
     assert not forge.has(WORKFLOW)
+
+
+# every forge that keeps secrets
+
+FORGES: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    "github": ("github-actions", GitHubStandIn),
+    "gitlab": ("gitlab-ci", GitLabStandIn),
+    "gitea": ("gitea-actions", GiteaStandIn),
+    "bitbucket": ("bitbucket-pipelines", BitbucketCloudStandIn),
+}
+
+
+class ForgeBench(HostingBench):
+    """Reaches Bitbucket Cloud by its API, and the others by their address."""
+
+    @property
+    def place(self) -> dict[str, str]:
+        cloud = self.scm_type == "bitbucket"
+        return {"api_url": f"{self.server.url}/2.0"} if cloud else {"base_url": self.server.url}
+
+    def repo(self, **fields: object) -> TargetRepo:
+        return super().repo(**{"base_url": "", **self.place, **fields})
+
+
+@pytest.mark.parametrize(
+    "kind", [name if name == "gitlab" else pytest.param(name, marks=pytest.mark.slow) for name in FORGES]
+)
+def test_every_forge_keeps_what_its_pipeline_needs(place: Workplace, kind: str) -> None:
+    tool, opened = FORGES[kind]
+    with opened(place.home / "served") as service:
+        named = Server(service.url, service.token, service.user)
+        server = ForgeBench(kind, named, place.folder, name="shop")
+        location = server.make()
+        server.push({"README.md": b"hello\n"})
+        scm = {
+            "scmType": kind,
+            "owner": service.user,
+            "name": "shop",
+            "token": service.token,
+            "allowHttp": True,
+            **{"baseURL" if name == "base_url" else "apiURL": url for name, url in server.place.items()},
+        }
+        ci = place.bench(tool, "shop", scm=scm, pipeline=ALL)
+        status = ci.create()
+        hosting = server.hosting
+        plain = {"IMAGE_REPO_USER"} if kind in {"gitlab", "bitbucket"} else set()
+        assert hosting.secret_names(location) == set(NAMES) - plain
+        assert hosting.variables(location) == dict.fromkeys(plain, "team")
+        assert CANARY not in str(status) + str(ci.said)
+        assert all(CANARY not in request.path + str(request.query) for request in service.requests)
+        hosting.delete_secret(location, "SLACK_WEBHOOK")
+        if plain:
+            hosting.put_variable(location, "IMAGE_REPO_USER", "somebody")
+        drifted = ci.drift()
+        assert set(drifted) == ({"secrets", "variables"} if plain else {"secrets"})
+        ci.update()
+        assert ci.drift() == {}
+        ci.delete()
+        assert hosting.secret_names(location) == frozenset()
+        assert hosting.variables(location) == {}
+        ci.context.close()
+        server.close()
 
 
 # proposals

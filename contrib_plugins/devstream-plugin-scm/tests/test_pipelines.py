@@ -226,6 +226,13 @@ def test_every_script_is_one_that_a_shell_takes(tool: str) -> None:
             assert done.returncode == 0, f"{done.stderr}\n{script}"
 
 
+def test_circleci_takes_no_heredoc_for_a_parameter() -> None:
+    """CircleCI reads two smaller-than signs as its own, unless a backslash stands before them."""
+    ((_, text),) = rendered("circleci", {"test": TESTS["odd"]}).items()
+    steps = parsed(text)["jobs"]["test"]["steps"]
+    assert "cat \\<<EOF\n{{ x }} [[ $y\nEOF" in [step["run"] for step in steps if step != "checkout"]
+
+
 @pytest.mark.parametrize("tool", SYSTEMS)
 def test_a_named_pipeline_has_its_own_file_and_its_own_secrets(tool: str) -> None:
     options = {
