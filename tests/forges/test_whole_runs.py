@@ -131,7 +131,7 @@ def test_a_webhook_edited_by_hand_is_put_right(place: Place) -> None:
 def test_a_webhook_and_a_pipeline_removed_by_hand_come_back(place: Place) -> None:
     place.kept_hooks.clear()
     place.shop.commit(place.forge.pipeline, "", remove=True)
-    assert place.shop.run() == {"webhook.shop": "create", f"{place.forge.ci}.shop": "update"}
+    assert place.shop.run() == {"webhook.shop": "create", f"{place.forge.ci}.shop": "create"}
     place.check(commits=4)
 
 

@@ -50,6 +50,7 @@ RAW_WORLD: dict[str, str] = {
     "contrib_plugins/devstream-plugin-scm/devstream_plugin_scm/downloads.py": "builds an httpx client on a guarded transport",
     "contrib_plugins/devstream-plugin-scm/devstream_plugin_scm/rest": "builds httpx and requests clients on guarded transports",
     "contrib_plugins/devstream-plugin-jenkins/devstream_plugin_jenkins/client": "builds its httpx client on the guarded transport",
+    "contrib_plugins/devstream-plugin-jenkins/devstream_plugin_jenkins/testing": "counts the requests of tests around that transport",
     "devstream/testing/": "runs the product and plain commands in tests",
     "devstream/report/graph.py": "calls dot for SVG",
     "contrib_plugins/devstream-plugin-scm/devstream_plugin_scm/local_ci": "is a git hook: it runs the user's commands",
