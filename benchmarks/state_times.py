@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.state_work import changed, filled, one_run, places, writer
+from devstream.__main__ import GARBAGE_AFTER
 from devstream.state.manager import StateManager
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ SIZES = (10, 1_000, 10_000)
 """How many tools are recorded."""
 
 _CHANGES = 50
-_ROUNDS = 5
+_ROUNDS = 9
 _OPERATIONS = 1_000
 _PARALLELISM = {10: 130, 64: 30}
 _FLAT = 1.5
@@ -69,7 +71,8 @@ class Row(NamedTuple):
 
 
 def measured(folder: Path) -> Iterator[Row]:
-    """Measure place after place; writes to ``folder`` and runs servers."""
+    """Measure place after place; writes to ``folder``, runs servers, and sets the collector as the program does."""
+    gc.set_threshold(GARBAGE_AFTER)
     with places(folder) as found:
         for place in found.values():
             yield _row(place)

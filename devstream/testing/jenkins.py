@@ -30,9 +30,11 @@ PLUGINS = (
     "github-branch-source",
     "gitlab-branch-source",
     "gitlab-plugin",
+    "pipeline-model-definition",
     "plain-credentials",
     "ssh-credentials",
-    "workflow-aggregator",
+    "workflow-durable-task-step",
+    "workflow-job",
     "workflow-multibranch",
 )
 _FOLDER = "com.cloudbees.hudson.plugins.folder.Folder"

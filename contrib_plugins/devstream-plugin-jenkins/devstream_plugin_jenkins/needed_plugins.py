@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["needed_by", "ensure_plugins"]
 
-_ALWAYS = ("git", "workflow-aggregator", "credentials-binding", "plain-credentials")
+_ALWAYS = (
+    "credentials-binding",
+    "git",
+    "pipeline-model-definition",
+    "plain-credentials",
+    "workflow-durable-task-step",
+    "workflow-job",
+)
 _SOURCES = {
     "github": "github-branch-source",
     "gitea": "gitea",

@@ -55,7 +55,7 @@ def cut(document: dict[str, Any], used: dict[str, str]) -> dict[str, Any]:
         shared = {"parameters": there["parameters"]} if "parameters" in there else {}
         if kept:
             paths[path] = _quiet({**shared, **kept})
-    whole = {
+    whole: dict[str, Any] = {
         name: document[name] for name in ("swagger", "openapi", "basePath", "servers") if name in document
     }
     info = {name: document["info"][name] for name in ("title", "version", "license")}
