@@ -14,8 +14,8 @@ from msgspec import Struct, field
 from devstream.api import OperationError, ResourceStatus, ToolSchema, Traits, hookimpl, option
 from devstream_plugin_scm.ci_pipeline import CI_FILE, DEFAULT_TIMEOUT, MAX_TIMEOUT
 from devstream_plugin_scm.ci_results import FAILED, NOT_RUN, result_of
-from devstream_plugin_scm.forge import File
 from devstream_plugin_scm.examples import LOCAL_CI
+from devstream_plugin_scm.forge import File
 from devstream_plugin_scm.hook import HOOKS_PATH, Hook
 from devstream_plugin_scm.local import LocalForge
 from devstream_plugin_scm.options import LANGUAGES, Language, defaults_for

@@ -241,7 +241,9 @@ class RemoteForge:
                 refs[_reference(before, order)] = commit
             pushed = workshop.push(refs) if refs else None
             if pushed is not None and _refuses_references(pushed):
-                self._context.log.info(f"{before.location} takes nothing but branches: using {RENDERED_BRANCH}")
+                self._context.log.info(
+                    f"{before.location} takes nothing but branches: using {RENDERED_BRANCH}"
+                )
                 refs[f"{HEADS}{RENDERED_BRANCH}"] = refs.pop(RENDERED_REF)
                 pushed = workshop.push(refs)
             return commit, refs, pushed
