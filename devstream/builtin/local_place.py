@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ def _readable(path: Path) -> Diagnostic | None:
         mode = path.stat().st_mode
     except OSError:
         return None
-    if not mode & _OTHERS:
+    if not stat.S_ISREG(mode) or not mode & _OTHERS:
         return None
     return Diagnostic(
         f"the state {path} can be read or written by others (mode {mode & 0o777:o})",

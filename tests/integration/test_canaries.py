@@ -39,7 +39,6 @@ KINDS = {
     "repeats it encoded": SPY
     + "import base64; print(base64.b64encode(os.environ['T'].encode()).decode()); sys.exit(3)",
 }
-ENV = {"T": "[[ env('CANARY_0') ]]"}
 COMMANDS = (
     ["validate", "-vv"],
     ["show", "config"],
@@ -69,18 +68,18 @@ def forms(canary: str) -> Iterator[str]:
     yield json.dumps(canary)[1:-1]
 
 
-def tools(*, breaks_state: str = "") -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = [
-        {"name": "noop", "instanceID": "direct", "options": {"input": "[[ env('CANARY_0') ]]"}},
-        {"name": "noop", "instanceID": "composed", "options": {"input": "x:[[ env('CANARY_1') ]]:y"}},
-    ]
+DIRECT: list[dict[str, Any]] = [
+    {"name": "noop", "instanceID": "direct", "options": {"input": "[[ env('CANARY_0') ]]"}},
+    {"name": "noop", "instanceID": "composed", "options": {"input": "x:[[ env('CANARY_1') ]]:y"}},
+]
+
+
+def tools() -> list[dict[str, Any]]:
+    made = list(DIRECT)
     for number, (kind, script) in enumerate(KINDS.items()):
         create = [sys.executable, "-c", script]
         options = {"create": create, "env": {"T": f"[[ env('CANARY_{number % 2}') ]]"}}
         made.append({"name": "command", "instanceID": kind.replace(" ", "-"), "options": options})
-    if breaks_state:
-        create = ["sh", "-c", breaks_state]
-        made.append({"name": "command", "instanceID": "breaks", "options": {"create": create, "env": ENV}})
     return made
 
 
@@ -128,8 +127,11 @@ def test_nothing_tells_in_a_bucket(told: Any, s3: Bucket) -> None:
 
 def test_a_rescue_file_does_not_tell(told: Any) -> None:
     path = shlex.quote(str(told.folder / "devstream.state"))
-    told.write(json.dumps({"tools": tools(breaks_state=f"printf ' ' >> {path}")}))
-    ended = told("run", "-y", "-vv", "--parallelism", "1")
+    options = {"create": ["sh", "-c", f"printf ' ' >> {path}"], "env": {"T": "[[ env('CANARY_0') ]]"}}
+    after = ["noop.direct", "noop.composed"]  # so that nothing is written while it breaks the state
+    breaks = {"name": "command", "instanceID": "breaks", "dependsOn": after, "options": options}
+    told.write(json.dumps({"tools": [*DIRECT, breaks]}))
+    ended = told("run", "-y", "-vv")
     assert ended.code == 6, ended.err
     (rescue,) = told.folder.glob("*.rescue-*")
     assert b"fingerprint" in rescue.read_bytes()
