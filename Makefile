@@ -6,7 +6,7 @@ PLUGINS := $(wildcard contrib_plugins/*)
 CONFIG ?= examples/quickstart
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-full lint format docs bench clean
+.PHONY: help setup run test coverage test-full lint format docs bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,9 +28,12 @@ run: $(VENV)/.run  ## run examples/quickstart: two repositories with CI, on this
 	@$(BIN)/python -m devstream_plugin_scm.local_ci status $(CONFIG)/repos/*/*.git
 
 test: $(VENV)/.dev  ## the tests (a few minutes)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
+
+coverage: $(VENV)/.dev  ## the tests, and which lines and branches they reach
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --cov --cov-report=term:skip-covered
 
-test-full: $(VENV)/.dev  ## the tests and the long sweeps (an hour)
+test-full: $(VENV)/.dev  ## the tests and the long sweeps (hours)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'slow or not slow' --timeout 3600
 
 lint: $(VENV)/.dev  ## ruff and mypy, strict

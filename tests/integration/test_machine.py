@@ -391,7 +391,7 @@ def lived(case: Case, parallelism: int) -> list[Any]:
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases(most=2))
 def test_laws(case: Case) -> None:
     assert lived(case, 1) == lived(case, 8)

@@ -24,6 +24,10 @@ from devstream_plugin_jenkins.job_config import (
 )
 from devstream_plugin_jenkins.xml_text import MAX_XML, element, parse, write
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*pkg_resources:Warning"
+)  # jenkins-job-builder still needs it
+
 if TYPE_CHECKING:
     from pathlib import Path
 
