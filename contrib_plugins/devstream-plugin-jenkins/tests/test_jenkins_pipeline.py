@@ -356,6 +356,7 @@ def test_a_secret_that_is_not_wanted_any_more_goes(bench: JobBench, jenkins: Jen
     assert not jenkins.credentials[""]
 
 
+@pytest.mark.slow
 def test_without_a_webhook_jenkins_looks_by_itself(hooked: JobBench, jenkins: JenkinsStandIn) -> None:
     hooked.create()
     in_jenkins(hooked, webhook=False)
@@ -614,6 +615,7 @@ def job_on(
         yield bench
 
 
+@pytest.mark.slow
 def test_gitlab_has_a_webhook_whose_secret_only_the_job_knows(
     jenkins: JenkinsStandIn, tmp_path: Path
 ) -> None:

@@ -345,6 +345,7 @@ def test_a_branch_that_gitlab_has_not_heard_of_yet_is_waited_for(bench: Bench, g
 # ---- repo-scaffolding on it
 
 
+@pytest.mark.slow
 def test_a_scaffold_in_a_subgroup_follows_its_template_by_merge_request(
     place: Workplace, gitlab: GitLabStandIn
 ) -> None:
