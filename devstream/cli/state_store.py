@@ -82,7 +82,7 @@ def rotate_key(app: Application, *, how: How) -> Answer:
     epilog=epilog(
         "devstream state migrate-backend 's3://bucket/devstream.state?region=eu-1' --dry-run",
         "devstream state migrate-backend k8s://devstream/state -y",
-        "devstream state migrate-backend ../shared/devstream.state --state ./devstream.state",
+        "devstream state migrate-backend ../team/devstream.state --state ./devstream.state",
     ),
 )
 @click.argument("url")
