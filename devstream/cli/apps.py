@@ -6,23 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from devstream.cli.addresses import complete_address, selection_options
 from devstream.cli.application import Answer, Application
 from devstream.cli.exit_codes import worst
 from devstream.cli.lazy import LazyGroup
-from devstream.cli.options import epilog, output_options, source_options, state_option
-from devstream.cli.state_session import with_default_state
+from devstream.cli.options import epilog, output_options
+from devstream.cli.state_session import looking, open_recorded
 from devstream.errors import ExitCode
 from devstream.model.seen import Verdict
-from devstream.record import Immutable, replace
+from devstream.record import Immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from devstream.model.address import Address
     from devstream.model.seen import Seen
-    from devstream.model.state import State
-    from devstream.planning.selection import Selectors
     from devstream.report.terminal import Look
 
 __all__ = ["apps"]
@@ -61,13 +58,8 @@ def apps() -> None:
         "devstream apps outdated -o json | jq -r '.apps[] | select(.behind).address'",
     ),
 )
-@click.argument("addresses", nargs=-1, shell_complete=complete_address, metavar="[WHICH]...")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where some are behind.")
-@click.option("--parallelism", type=click.IntRange(1, 1000), help="How many sources are asked at once.")
-@selection_options
-@state_option
-@source_options
-@output_options
+@looking
 @click.pass_obj
 def outdated(
     app: Application, *, addresses: tuple[str, ...], detailed_exitcode: bool, parallelism: int | None
@@ -77,11 +69,10 @@ def outdated(
     Tools are looked at by their recorded options: no configuration is needed.
     """
     app.begin("apps outdated")
-    invocation = with_default_state(app.invocation(offline=True, parallelism=parallelism))
-    session = app.open(replace(invocation, local_plugins=True))
-    recorded = session.read_state()
-    app.shared.target = (*addresses, *app.shared.target)
-    seen = session.look_at(recorded, _selected(recorded, app.shared.selectors), thorough=True)
+    session, recorded, meant = open_recorded(app, addresses, parallelism)
+    if meant is None:
+        meant = [address for address, tool in recorded.tools.items() if "template" in tool.properties]
+    seen = session.look_at(recorded, meant, thorough=True)
     said = [templated for one in seen if (templated := _templated(one)) is not None]
     found = sorted(said, key=lambda one: str(one.address))
 
@@ -91,19 +82,6 @@ def outdated(
     wrong = tuple(one.error for one in seen if one.error)
     codes = _codes(seen, found, detailed=detailed_exitcode)
     return Answer(data, lambda look: _lines(found, look), worst(codes), wrong)
-
-
-def _selected(recorded: State, selectors: Selectors | None) -> list[Address]:
-    """Give the recorded tools that are meant, all of those that say what template they have where none are.
-
-    Raises:
-        UsageError: the selection matches nothing.
-    """
-    if selectors is None:
-        return [address for address, tool in recorded.tools.items() if "template" in tool.properties]
-    from devstream.planning.scope import entries_meant
-
-    return entries_meant(selectors, recorded)
 
 
 def _templated(seen: Seen) -> _Templated | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from devstream.cli.addresses import complete_address
+from devstream.cli.addresses import complete_address, selection_options
 from devstream.cli.application import Answer, Application
 from devstream.cli.options import Duration, output_options, source_options, state_option
 from devstream.cli.prompt import agree
@@ -19,10 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from devstream.engine.session import Invocation, Session
+    from devstream.model.address import Address
+    from devstream.model.state import State
     from devstream.report.terminal import Look
     from devstream.state.editing import Proposal, Propose
 
-__all__ = ["How", "carry_out", "complete_address", "editing", "open_state", "reading", "with_default_state"]
+__all__ = [
+    "How",
+    "Recorded",
+    "carry_out",
+    "complete_address",
+    "editing",
+    "looking",
+    "open_recorded",
+    "open_state",
+    "reading",
+    "with_default_state",
+]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -83,6 +96,44 @@ def with_default_state(invocation: Invocation) -> Invocation:
     if any((invocation.cwd / name).exists() for name in DEFAULT_NAMES):
         return invocation
     return replace(invocation, state_url=DEFAULT_STATE)
+
+
+class Recorded(NamedTuple):
+    """A state that was opened to look at what it records.
+
+    Attributes:
+        meant: what was selected; None where nothing was said.
+    """
+
+    session: Session
+    state: State
+    meant: list[Address] | None
+
+
+def looking(command: F) -> F:
+    """Add the options of a command that looks at the world beside what is recorded."""
+    which = click.argument("addresses", nargs=-1, shell_complete=complete_address, metavar="[WHICH]...")
+    at_once = click.option(
+        "--parallelism", type=click.IntRange(1, 1000), help="How many tools are read at once."
+    )
+    return which(at_once(selection_options(reading(command))))
+
+
+def open_recorded(app: Application, addresses: Sequence[str], parallelism: int | None) -> Recorded:
+    """Open the state to look at tools by their recorded options: no configuration is needed.
+
+    Raises:
+        UsageError: the selection matches nothing.
+    """
+    invocation = with_default_state(app.invocation(offline=True, parallelism=parallelism))
+    session = app.open(replace(invocation, local_plugins=True))
+    state = session.read_state()
+    app.shared.target = (*addresses, *app.shared.target)
+    if app.shared.selectors is None:
+        return Recorded(session, state, None)
+    from devstream.planning.scope import entries_meant
+
+    return Recorded(session, state, entries_meant(app.shared.selectors, state))
 
 
 def carry_out(
