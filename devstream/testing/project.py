@@ -331,8 +331,8 @@ class Project:
         return self.state().tools[Address.parse(address)]
 
     def recorded(self) -> list[str]:
-        """List the addresses that are recorded."""
-        return [str(address) for address in self.state().tools]
+        """List the addresses that are recorded, sorted: the order in the state is that in which they were done."""
+        return sorted(str(address) for address in self.state().tools)
 
     def calls(self, *hooks: str) -> list[str]:
         """List the addresses for which these hooks were called, in order; with several, as "hook address"."""

@@ -218,7 +218,7 @@ def test_a_plugin_that_is_gone_keeps_what_it_made(project: Project, world: World
         "thing.a": "delete skipped",
         "thing.b": "delete succeeded",
     }
-    assert project.recorded() == ["thing.a", "fixture.f"]
+    assert project.recorded() == ["fixture.f", "thing.a"]
 
 
 def test_declined_changes_nothing(project: Project, world: World) -> None:
