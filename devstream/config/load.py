@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from bisect import bisect_right
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from devstream.collector import collector_paused
 from devstream.config.check import Problems, in_file_order
 from devstream.config.files import display_name, find_config
 from devstream.config.merge import add_document, merge
@@ -20,7 +19,7 @@ from devstream.errors import ConfigError, Mark
 from devstream.record import Immutable, field, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from devstream.config.files import ConfigFiles
@@ -73,25 +72,8 @@ def load_config(inputs: ConfigInputs) -> Config:
         BrokenConfig: some values are wrong; with every mistake that reading finds, in file order.
         ConfigError: the files themselves cannot be read.
     """
-    with _no_garbage_collection():
+    with collector_paused():
         return _Loader(inputs).load()
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Trees hold no cycles, so that looking for garbage among them only takes time.
-
-    They are put beside the oldest objects at the end, or the next allocation would have all of them looked at.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.unfreeze()
-        if was_on:
-            gc.enable()
 
 
 class _Loader:

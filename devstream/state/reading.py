@@ -6,12 +6,11 @@ over. A blob that is missing while the head stands still is damage.
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from devstream.collector import collector_paused
 from devstream.errors import DevstreamError, StateConflictError, StateDamagedError, StateError
 from devstream.model.address import Address
 from devstream.model.state import OpenOperation, State
@@ -22,7 +21,7 @@ from devstream.state.head import HeadDocument, digest, is_sealed
 from devstream.state.migrations import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from devstream.state.backend import StateBackend
     from devstream.state.head import Blob
@@ -73,7 +72,7 @@ def load(backend: StateBackend) -> Loaded | None:
             return None
         document = decode_head(head.data, backend.location, backend.get_blob)
         try:
-            with _collector_paused():
+            with collector_paused():
                 return Loaded(document, head.version, folded(document, Blobs(backend, head.version)))
         except Overtaken:
             continue
@@ -100,23 +99,6 @@ def refuse_lost_head(backend: StateBackend) -> None:
             detail="`devstream state history` lists the snapshots, `devstream state restore SERIAL` goes back to one.",
             suggestion=f"restore one; to forget all that was recorded, remove {parts} too",
         )
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Nothing of what is read is garbage: looking for cycles among it takes as long as reading it.
-
-    It is put beside the oldest objects at the end, or the next allocation would have all of it looked at.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()
 
 
 def decode_head(

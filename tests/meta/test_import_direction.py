@@ -18,7 +18,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("graph", "hookspecs", "context"),
     ("model",),
     ("errors",),
-    ("record",),
+    ("record", "collector"),
 ]
 LEVEL_OF = {name: number for number, names in enumerate(LEVELS) for name in names}
 
