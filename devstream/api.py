@@ -35,7 +35,7 @@ from devstream.errors import (
 from devstream.hookspecs import hookimpl
 from devstream.model.address import Address
 from devstream.model.events import Event
-from devstream.model.schema import AppDefaults, ToolSchema, Traits, option
+from devstream.model.schema import AppDefaults, ToolSchema, Traits, WrongOption, option
 from devstream.model.state import LeaseHolder, ToolState
 from devstream.model.status import Outputs, ResourceStatus
 from devstream.model.values import Secret
@@ -61,6 +61,7 @@ __all__ = [
     "Traits",
     "AppDefaults",
     "option",
+    "WrongOption",
     # failing
     "OperationError",
     "RetryableError",

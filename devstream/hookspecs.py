@@ -86,7 +86,8 @@ class ToolSpecs:
         """Connect the thing with its neighbours; idempotent.
 
         Called after each create and update, and again whenever the outputs of a direct upstream (``dependsOn``
-        and references) change. ``upstream`` maps the address of each to its outputs.
+        and references) change. ``upstream`` maps the address of each to its outputs. A tool whose traits name the
+        outputs that it looks at (``integrates``) is called for those alone.
 
         Returns:
             Outputs to merge into the tool's own, or None.

@@ -18,7 +18,7 @@ from devstream.model.status import ResourceStatus
 from devstream.model.tool import DEFAULT_TIMEOUT
 from devstream.planning.compare import recorded_dependencies
 from devstream.planning.outputs import Known, OutputBook, outputs_now
-from devstream.planning.upstream import digest, upstream_outputs
+from devstream.planning.upstream import digest, looked_at, upstream_outputs
 from devstream.record import replace
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from devstream.model.plan import Change
     from devstream.model.schema import Traits
     from devstream.model.state import LeaseHolder, State, ToolState
+    from devstream.model.tool import ToolInstance
     from devstream.model.values import SecretRef
     from devstream.plugins.tool_plugin import ToolPlugin
 
@@ -100,6 +101,7 @@ class Jobs:
         recorder: Recorder,
         folder: Path,
         holder: LeaseHolder,
+        written: Mapping[Address, ToolInstance] | None = None,
     ) -> None:
         self._state = state
         self._graph = graph
@@ -107,6 +109,7 @@ class Jobs:
         self._recorder = recorder
         self._folder = folder
         self._holder = holder
+        self._written = written or {}
         self._op_ids = _random_ids()
         self.book = OutputBook(
             secrets, {address: Known(revealed(entry.outputs)) for address, entry in state.tools.items()}
@@ -129,22 +132,30 @@ class Jobs:
         entry = self._state.tools.get(change.address)
         if change.tool is None:
             assert entry is not None
-            options = recorded_options(entry, self._state)
+            options = recorded_options(entry, self._state, self._written.get(change.address))
             traits = self._plugin(change.address.name).traits(options)
             return Job(change, traits, deque([Action.DELETE]), entry, options=options)
         traits = self._plugin(change.address.name).traits(change.tool.options)
-        job = Job(
-            change, traits, deque(_steps(change.action, traits)), entry, status=_known_status(change, entry)
-        )
+        job = Job(change, traits, deque(_steps(change.action)), entry, status=_known_status(change, entry))
+        if self._is_to_integrate(job):
+            job.steps.append(Action.INTEGRATE)
         if change.action is Action.REPLACE:
             assert entry is not None
-            job.old_options = recorded_options(entry, self._state)
+            job.old_options = recorded_options(entry, self._state, change.tool)
         if change.action is Action.CREATE:
             self.book.known.pop(change.address, None)  # what is recorded of it is gone
         self.resolve(job)
         if change.op_id:
             job.op_id, job.attempt = change.op_id, change.attempt
         return job
+
+    def _is_to_integrate(self, job: Job) -> bool:
+        """Tell whether `integrate` follows: there is something to look at, or there was, or nobody knows."""
+        traits, entry = job.traits, job.entry
+        if not traits.can_integrate or job.steps[0] is Action.INTEGRATE:
+            return False
+        before = entry is not None and (bool(entry.integrated_with) or not entry.integrated)
+        return before or not traits.integrates or bool(looked_at(self._upstream(job), traits.integrates))
 
     def resolve(self, job: Job) -> None:
         """Resolve the options of a job's tool and check them, now that nothing is unknown any more."""
@@ -259,7 +270,7 @@ class Jobs:
             entry,
             tainted=False,
             failed_action=None,
-            integrated=not job.traits.can_integrate,
+            integrated=Action.INTEGRATE not in job.steps,
             integrated_with="",
             op_id=job.op_id,
         )
@@ -270,10 +281,11 @@ class Jobs:
         assert job.wanted is not None
         known = self.book.known.get(job.address, Known({})).outputs or {}
         outputs = {**known, **(result.outputs or {})}
+        upstream = looked_at(self._upstream(job), job.traits.integrates)
         job.entry = replace(
             job.wanted,
             integrated=True,
-            integrated_with=digest(self._upstream(job), self._state.hmac_key),
+            integrated_with=digest(upstream, self._state.hmac_key),
             outputs=self._recorder.storable_outputs(outputs),
         )
         self._publish(job, outputs)
@@ -332,11 +344,8 @@ def _known_status(change: Change, entry: ToolState | None) -> ResourceStatus | N
     return ResourceStatus(entry.properties, dict(revealed(entry.outputs)), entry.info)
 
 
-def _steps(action: Action, traits: Traits) -> list[Action]:
-    steps: list[Action] = [Action.DELETE, Action.CREATE] if action is Action.REPLACE else [action]
-    if traits.can_integrate and action is not Action.INTEGRATE:
-        steps.append(Action.INTEGRATE)
-    return steps
+def _steps(action: Action) -> list[Action]:
+    return [Action.DELETE, Action.CREATE] if action is Action.REPLACE else [action]
 
 
 def _hook(step: Action, traits: Traits) -> Hook:

@@ -6,23 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 from devstream.errors import OperationError
 from devstream.model.recorded import decode, parse_reference, revealed
+from devstream.model.values import Secret, iter_leaves, map_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from devstream.model.state import State, ToolState
-    from devstream.model.values import Reference
+    from devstream.model.tool import ToolInstance
+    from devstream.model.values import Reference, Value
 
 __all__ = ["recorded_options"]
 
 _MISSING = object()
 
 
-def recorded_options(entry: ToolState, state: State) -> dict[str, Any]:
+def recorded_options(entry: ToolState, state: State, written: ToolInstance | None = None) -> dict[str, Any]:
     """Give the recorded options of an entry; secrets stay names until the hook is called.
 
     A reference has its upstream's recorded output of today, or its own recorded value where the upstream has
     left the state.
+
+    Args:
+        written: the tool as the config has it today. What is written there in clear at a secret option is recorded
+            nowhere, so it is taken from there.
 
     Raises:
         OperationError: the value was secret and its upstream is gone.
@@ -40,7 +46,21 @@ def recorded_options(entry: ToolState, state: State) -> dict[str, Any]:
         return recorded
 
     options: dict[str, Any] = decode(dict(entry.options), reference)
-    return options
+    return options if written is None else _with_literals(options, written)
+
+
+def _with_literals(options: dict[str, Any], written: ToolInstance) -> dict[str, Any]:
+    literals = {
+        leaf.parts: leaf
+        for _, leaf in iter_leaves(dict(written.options))
+        if isinstance(leaf, Secret) and any(ref.source == "literal" for ref in leaf.refs)
+    }
+
+    def known(leaf: Value) -> Value:
+        return literals.get(leaf.parts, leaf) if isinstance(leaf, Secret) else leaf
+
+    filled: dict[str, Any] = map_leaves(options, known) if literals else options
+    return filled
 
 
 def _output(outputs: Mapping[str, Any], wanted: Reference) -> Any:

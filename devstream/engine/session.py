@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from devstream.engine.invocation import DEFAULT_PARALLELISM, Invocation
 from devstream.engine.state_side import StateSide
-from devstream.errors import DeclinedError
+from devstream.errors import DeclinedError, DevstreamError
 from devstream.model.events import PlanReady
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from devstream.engine.recording import Recorder
     from devstream.engine.runner import Runner
@@ -131,7 +131,16 @@ class Session(StateSide):
             wait_for_children=self._workshop.wait_for_children,
             local=began_here,
             within=self._within(scope),
+            written=self._written,
         ).settle()
+
+    @property
+    def _written(self) -> Mapping[Address, ToolInstance]:
+        """Give the tools of the config by address; none where it is missing or wrong, for `destroy` needs none."""
+        try:
+            return {tool.address: tool for tool in self.tools}
+        except DevstreamError:
+            return {}
 
     @property
     def _wanted_addresses(self) -> set[Address]:
@@ -254,6 +263,7 @@ class Session(StateSide):
             recorder=self._recorder(state),
             folder=self.folder,
             holder=self._holder,
+            written=self._written,
         )
         return Runner(
             run_id=self._holder.run_id,

@@ -13,11 +13,12 @@ from devstream.planning.provider import ReadRequest
 from devstream.record import Immutable, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from devstream.engine.recording import Recorder
     from devstream.model.address import Address
     from devstream.model.state import Begin, OpenOperation, State
+    from devstream.model.tool import ToolInstance
     from devstream.planning.provider import Provider, ReadAnswer, Reads
 
 __all__ = ["Settled", "Settler", "began_here"]
@@ -44,6 +45,7 @@ class Settler:
         wait_for_children: ``wait(lineage, op_id)`` says who still works on an operation, or None.
         local: ``local(begin)`` tells whether the operation began on this host and boot.
         within: what may be settled; all else stays open, unlooked at. None: everything.
+        written: the tools of the config.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Settler:
         wait_for_children: Callable[[str, str], str | None],
         local: Callable[[Any], bool],
         within: Collection[Address] | None = None,
+        written: Mapping[Address, ToolInstance] | None = None,
     ) -> None:
         self._state = state
         self._wanted = wanted
@@ -66,6 +69,7 @@ class Settler:
         self._wait_for_children = wait_for_children
         self._local = local
         self._within = within
+        self._written = written or {}
         self._undecidable: dict[Address, Diagnostic] = {}
         self._retries: dict[Address, tuple[str, int]] = {}
         self._entries: dict[Address, ToolState | None] = {}
@@ -104,7 +108,7 @@ class Settler:
     def _start_read(self, operation: OpenOperation, recorded: ToolState | None) -> bool:
         begin = operation.begin
         try:
-            options = recorded_options(begin.tool, self._state)
+            options = recorded_options(begin.tool, self._state, self._written.get(begin.address))
             if self._provider(begin.address.name).traits(options).can_read:
                 self._reads.start(ReadRequest(begin.address, options, recorded))
                 return True

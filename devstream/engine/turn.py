@@ -8,7 +8,7 @@ from devstream.errors import DevstreamError, Diagnostic
 from devstream.model.plan import Action, Change
 from devstream.planning.compare import compare
 from devstream.planning.decide import Facts, Read, decide
-from devstream.planning.upstream import digest, upstream_outputs
+from devstream.planning.upstream import digest, looked_at, upstream_outputs
 from devstream.record import replace
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _facts(  # noqa: PLR0917 - one caller, which has all of it at hand
         flags=provider.flags,
         dependencies=dependencies,
     )
-    upstream = digest(upstream_outputs(dependencies, book.known), state.hmac_key)
+    upstream = looked_at(upstream_outputs(dependencies, book.known), traits.integrates)
     return Facts(
         tool=tool,
         traits=traits,
@@ -80,7 +80,7 @@ def _facts(  # noqa: PLR0917 - one caller, which has all of it at hand
         fields=comparison.fields,
         bookkeeping=comparison.bookkeeping,
         refreshed=comparison.refreshed,
-        integrate_due=traits.can_integrate and _integrate_due(recorded, upstream),
+        integrate_due=traits.can_integrate and _integrate_due(recorded, digest(upstream, state.hmac_key)),
         retry_op=(change.op_id, change.attempt) if change.op_id else None,
     )
 

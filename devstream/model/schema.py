@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from devstream.model.address import Address
 
-__all__ = ["Traits", "ToolSchema", "AppDefaults", "option"]
+__all__ = ["Traits", "ToolSchema", "AppDefaults", "WrongOption", "option"]
 
 
 class Traits(Immutable, frozen=True):
@@ -21,6 +21,8 @@ class Traits(Immutable, frozen=True):
 
     Attributes:
         repeatable: calling `create` again is harmless (state protocol, rule 3).
+        integrates: the outputs of upstreams that `integrate` looks at. It is called only where an upstream has, or
+            had, one of them, and again when they change. Empty: it looks at all outputs, and is always called.
     """
 
     can_read: bool = True
@@ -28,6 +30,7 @@ class Traits(Immutable, frozen=True):
     can_delete: bool = True
     can_integrate: bool = False
     repeatable: bool = False
+    integrates: tuple[str, ...] = ()
 
 
 class AppDefaults(Immutable, frozen=True):
@@ -78,6 +81,23 @@ class ToolSchema(Immutable, frozen=True):
     extra: Mapping[str, Any] = field(default_factory=dict)
     claims: Callable[[Address, str | None, Mapping[str, Any]], Iterable[tuple[str, str]]] | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
+
+
+class WrongOption(ValueError):
+    """What ``__post_init__`` of a tool's options raises to say which option is wrong.
+
+    A plain ValueError does as well; it is shown at the mapping that the option is in.
+
+    Args:
+        message: what is wrong.
+        option: its name as written in YAML, below the Struct that raises; ``a.b`` for one further down.
+        suggestion: what would be right; empty where the message says it.
+    """
+
+    def __init__(self, message: str, option: str, *, suggestion: str = "") -> None:
+        super().__init__(message)
+        self.option = option
+        self.suggestion = suggestion
 
 
 def option(

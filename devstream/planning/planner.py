@@ -264,32 +264,41 @@ class Planner:
             fields=comparison.fields,
             bookkeeping=comparison.bookkeeping,
             refreshed=comparison.refreshed,
-            integrate_due=traits.can_integrate and self._integrate_due(tool, recorded),
+            integrate_due=traits.can_integrate and self._integrate_due(tool, recorded, traits),
             unknown_after=unknown,
-            changing=self._changing(tool, can_integrate=traits.can_integrate),
+            changing=self._changing(tool, traits),
             renamed_from=self._renamed_from(tool, status) if recorded is None else None,
             undecidable=self._unfinished.undecidable.get(address),
             retry_op=self._unfinished.retries.get(address),
         )
 
-    def _integrate_due(self, tool: ToolInstance, recorded: ToolState | None) -> bool:
+    def _integrate_due(self, tool: ToolInstance, recorded: ToolState | None, traits: Traits) -> bool:
         if recorded is None:
             return False
-        from devstream.planning.upstream import digest, upstream_outputs
+        from devstream.planning.upstream import digest, looked_at, upstream_outputs
 
-        upstream = upstream_outputs(self._graph.dependencies(tool.address), self._book.known)
+        known = upstream_outputs(self._graph.dependencies(tool.address), self._book.known)
+        upstream = looked_at(known, traits.integrates)
         return not recorded.integrated or recorded.integrated_with != digest(upstream, self._state.hmac_key)
 
-    def _changing(self, tool: ToolInstance, *, can_integrate: bool) -> tuple[Address, ...]:
+    def _changing(self, tool: ToolInstance, traits: Traits) -> tuple[Address, ...]:
         """Name the upstreams because of which the tool has to be looked at again at its turn."""
         found = dict.fromkeys(self._book.uncertain)
         for node in self._graph.dependencies(tool.address):
             change = self._changes.get(node)
-            if can_integrate and change is not None and change.action in _CHANGES:
+            if change is not None and change.action in _CHANGES and self._is_looked_at(change, traits):
                 found[change.address] = None
             elif node in self._lost:
                 found.update(dict.fromkeys(self._lost[node]))
         return tuple(found)
+
+    def _is_looked_at(self, change: Change, traits: Traits) -> bool:
+        """Tell whether what becomes of an upstream may concern `integrate`, by the outputs that it has today."""
+        outputs = self._book.known[change.address].outputs
+        wanted = (
+            not traits.integrates or outputs is None or any(name in outputs for name in traits.integrates)
+        )
+        return traits.can_integrate and wanted
 
     def _renamed_from(self, tool: ToolInstance, status: ResourceStatus | None) -> Address | None:
         """Find what leaves under this very form: then it is no other thing, it has a new name."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from devstream.planning.outputs import Known
 
-__all__ = ["upstream_outputs", "digest"]
+__all__ = ["upstream_outputs", "looked_at", "digest"]
 
 
 def upstream_outputs(dependencies: Iterable[Any], known: Mapping[Any, Known]) -> dict[str, Mapping[str, Any]]:
@@ -22,6 +22,24 @@ def upstream_outputs(dependencies: Iterable[Any], known: Mapping[Any, Known]) ->
         if outputs is not None:
             found[str(node)] = outputs
     return found
+
+
+def looked_at(
+    upstream: Mapping[str, Mapping[str, Any]], names: Iterable[str]
+) -> Mapping[str, Mapping[str, Any]]:
+    """Keep the outputs that an `integrate` looks at, and whose they are; all of them where no names are given.
+
+    >>> looked_at({"jenkins.main": {"url": "x", "webhook": {}}, "noop.a": {"url": "y"}}, ("webhook",))
+    {'jenkins.main': {'webhook': {}}}
+    """
+    wanted = frozenset(names)
+    if not wanted:
+        return upstream
+    kept = {
+        address: {name: value for name, value in outputs.items() if name in wanted}
+        for address, outputs in upstream.items()
+    }
+    return {address: outputs for address, outputs in kept.items() if outputs}
 
 
 def digest(upstream: Mapping[str, Mapping[str, Any]], key: bytes) -> str:

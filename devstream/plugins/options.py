@@ -9,6 +9,7 @@ import msgspec
 from msgspec import inspect as types
 
 from devstream.errors import Diagnostic, OperationError, PluginError, Severity
+from devstream.model.schema import WrongOption
 from devstream.model.values import Secret, format_path
 from devstream.plugins.wording import holds_secret, is_secret, unwrap
 
@@ -226,10 +227,14 @@ def _problem_of(error: Exception) -> Problem:
     path: list[str | int] = []
     for index, name in _STEP.findall(place[1]) if place else ():
         path.append(int(index) if index else name)
-    summary = _PLACE.sub("", message)
+    summary, suggestion = _PLACE.sub("", message), ""
+    cause = error.__cause__
+    if isinstance(cause, WrongOption):
+        path += [int(step) if step.isdigit() else step for step in cause.option.split(".")]
+        suggestion = cause.suggestion
     if path:
         summary = f'"{format_path(tuple(path))}": {summary}'
-    return Problem(tuple(path), summary, "option-value")
+    return Problem(tuple(path), summary, "option-value", suggestion)
 
 
 def _hint(problem: Problem) -> str:

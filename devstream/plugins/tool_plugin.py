@@ -85,6 +85,7 @@ class ToolPlugin:
             can_delete=said.can_delete and self._implemented.can_delete,
             can_integrate=said.can_integrate and self._implemented.can_integrate,
             repeatable=said.repeatable,
+            integrates=said.integrates,
         )
 
     def check(self, instance: ToolInstance) -> list[Diagnostic]:

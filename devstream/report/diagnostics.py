@@ -26,9 +26,13 @@ MOST_BYTES = 16 * 1024 * 1024
 
 _HIDDEN = "(hidden)"
 _SECRET_KEY = re.compile(  # nothing in it is tried twice: a line may be as long as the file
-    r"""(?ix) ((?:passw|passphrase|token|secret|private_?key|api_?key|credential) [\w.-]{0,99}+ ["']?+ \s*+ : \s++)
+    r"""(?ix) ((?:passw|passphrase|token|secret|private_?key|api_?key|credential|webhook) [\w.-]{0,99}+ ["']?+ \s*+ : \s++)
     (?! ["']?+ \s*+ (?: \[\[ | \$\{\{ | env: | \# | $ ) ) [^\s] .* $"""
 )
+_LOGIN = re.compile(
+    r"""(?x) // (?: (?: (?<=http://) | (?<=https://) ) [^/?\#\s"'@]++ | [^/?\#\s"'@:]*+ : [^/?\#\s"'@]++ ) @"""
+)
+"""A user, or a user and a password, in a URL. Over ssh the user is no secret."""
 
 
 def all_lines(diagnostics: Iterable[Diagnostic], look: Look) -> list[str]:
@@ -86,10 +90,16 @@ def _source(mark: Mark, look: Look) -> list[tuple[int, str]]:
     except (OSError, UnicodeError):
         return []
     return [
-        (number, _SECRET_KEY.sub(rf"\1{_HIDDEN}", text))
+        (number, _hidden(text))
         for number, text in enumerate(lines, first)
         if number == mark.line or text.strip()
     ]
+
+
+def _hidden(text: str) -> str:
+    if ":" not in text:  # a line may be as long as the file, and looking takes seconds then
+        return text
+    return _LOGIN.sub(f"//{_HIDDEN}@", _SECRET_KEY.sub(rf"\1{_HIDDEN}", text))
 
 
 def _lines(path: Path, first: int, last: int) -> list[str]:

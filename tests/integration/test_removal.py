@@ -209,6 +209,29 @@ def test_a_secret_that_is_not_set_fails_its_tool_only(project: Project, world: W
     assert world.names() == []
 
 
+@pytest.mark.parametrize("what", [DELETE, DESTROY])
+def test_a_secret_that_is_written_in_the_config_is_taken_from_there(
+    project: Project, world: World, thing: Thing, what: Removal
+) -> None:
+    """It is recorded nowhere, so the config of today has to say it."""
+    seen: list[str] = []
+    thing.before["delete"] = lambda tool, _: seen.append(tool.options.token.reveal())
+    made(project, block("thing.a", {"token": "written-token"}))
+    project.tools(block("thing.a", {"token": "rotated-token"}))
+    remove(project, what).assert_success()
+    assert seen == ["rotated-token"]
+    assert world.names() == []
+
+
+def test_a_secret_that_left_the_config_cannot_be_known(project: Project, world: World) -> None:
+    made(project, block("thing.a", {"token": "written-token"}))
+    project.tools()
+    assert "put it back into the config" in project.run().problem("thing.a").suggestion
+    project.tools(block("thing.a", {"token": "written-token"}))
+    remove(project, DELETE).assert_success()
+    assert world.names() == []
+
+
 def test_a_plugin_that_is_gone_keeps_what_it_made(project: Project, world: World) -> None:
     made(project, block("thing.a"), block("fixture.f", after=["thing.a"]), block("thing.b"))
     project.plugins[:] = [plugin for plugin in project.plugins if not isinstance(plugin, Fixture)]

@@ -152,7 +152,7 @@ def _plugin(plugin_of: type[FakePlugin], said: dict[str, Any]) -> FakePlugin:
         for name, key in (("immutable", "immutable"), ("record_only", "recordOnly"))
         if key in said
     }
-    no = {f"can_{verb}": False for verb in said.get("cannot", [])}
+    no: dict[str, Any] = {f"can_{verb}": False for verb in said.get("cannot", [])}
     traits = Traits(
         **no, can_integrate=said.get("integrates", False), repeatable=said.get("repeatable", False)
     )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devstream.api import Secret, option
+from devstream.api import Secret, WrongOption, option
 from devstream.errors import CredentialsError, Diagnostic, Mark, OperationError, PluginError, Severity
 from devstream.model.address import Address
 from devstream.model.origin import Origin
@@ -365,6 +365,31 @@ def test_rules_of_the_struct_itself_come_last() -> None:
         'there is no option "rules[0].hihg"'
     ]
     assert check({"rules": [{"low": 5, "high": REFERENCE}]}, schema) == []
+
+
+class Ranges(msgspec.Struct):
+    rules: list[Rules] = []
+    deep: Any = None
+
+    def __post_init__(self) -> None:
+        if self.deep == 1:
+            raise WrongOption("deep is shallow", "deep", suggestion="dig")
+        if self.deep == 2:
+            raise WrongOption("the first rule is low", "rules.0.low")
+
+
+@pytest.mark.parametrize(
+    ("options", "summary", "mark", "suggestion"),
+    [
+        ({"deep": 1}, '"deep": deep is shallow', "deep", "dig"),
+        ({"deep": 2, "rules": [{}]}, '"rules[0].low": the first rule is low', "rules[0].low", ""),
+    ],
+)
+def test_a_rule_may_say_which_option_breaks_it(
+    options: dict[str, Any], summary: str, mark: str, suggestion: str
+) -> None:
+    (found,) = check(options, OptionsSchema(Ranges, "t"))
+    assert (found.summary, found.mark, found.suggestion) == (summary, Mark(mark, 1, 1), suggestion)
 
 
 # schemas

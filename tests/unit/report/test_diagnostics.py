@@ -90,6 +90,12 @@ def test_a_long_line_is_cut_around_the_column(tmp_path: Path, width: int) -> Non
 
 
 SECRETS = [
+    ("    slack: {webhook: 'https://hooks.example.org/hunter2'}", "    slack: {webhook: (hidden)"),
+    ("    url: https://me:hunter2hunter2@example.org/x", "    url: https://(hidden)@example.org/x"),
+    ("    url: https://hunter2hunter2@example.org", "    url: https://(hidden)@example.org"),
+    ("    url: 'ssh://me:hunter2hunter2@example.org/x'", "    url: 'ssh://(hidden)@example.org/x'"),
+    ("    url: ssh://git@example.org:22/x", "    url: ssh://git@example.org:22/x"),
+    ("    url: https://example.org/a@b", "    url: https://example.org/a@b"),
     ("    password: hunter2hunter2", "    password: (hidden)"),
     ('    "api_key": "hunter2hunter2"', '    "api_key": (hidden)'),
     ("    GITHUB_TOKEN: hunter2hunter2 # mine", "    GITHUB_TOKEN: (hidden)"),
