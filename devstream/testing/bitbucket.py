@@ -9,7 +9,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from devstream.testing.bitbucket_repositories import REPO, CloudRepositories, CloudRepository, refusal
+from devstream.testing.bitbucket_keys import CloudKeys
+from devstream.testing.bitbucket_repositories import REPO, CloudRepository, refusal
 from devstream.testing.service import Request, Response, route
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _EVENT = re.compile(r"(repo|pullrequest|issue|project):[a-z_]+")
 _STATES = ("OPEN", "MERGED", "DECLINED", "SUPERSEDED")
 
 
-class BitbucketCloudStandIn(CloudRepositories):
+class BitbucketCloudStandIn(CloudKeys):
     """A bitbucket.org; see `CloudRepositories` for what it is made of."""
 
     # ---- webhooks
@@ -168,6 +169,21 @@ class BitbucketCloudStandIn(CloudRepositories):
             return Response(200, pull)
 
         return self.with_repository(request, merge)
+
+    @route("POST", f"{REPO}/pullrequests/{{id}}/decline")
+    def decline(self, request: Request) -> Response:
+        """Decline a pull request."""
+
+        def decline(found: CloudRepository) -> Response:
+            pull = _numbered(found.pulls, request.values["id"])
+            if pull is None:
+                return refusal(404, "No such pull request")
+            if pull["state"] != "OPEN":
+                return refusal(400, "This pull request is already closed.")
+            pull["state"] = "DECLINED"
+            return Response(200, pull)
+
+        return self.with_repository(request, decline)
 
     # ---- Pipelines
 

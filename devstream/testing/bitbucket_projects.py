@@ -36,6 +36,7 @@ class ServerRepository:
     hooks: dict[int, dict[str, Any]] = field(default_factory=dict)
     pulls: list[dict[str, Any]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    keys: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -73,12 +74,18 @@ class ServerRepositories(Service):
         self.page = page
         self.terse = terse
         self.repositories: dict[tuple[str, str], ServerRepository] = {}
+        self.moved: dict[tuple[str, str], ServerRepository] = {}
         self._number = 0
 
-    def protect(self, key: str, slug: str, *branches: str) -> None:
-        """Let nobody push to branches."""
+    def repository(self, name: str) -> ServerRepository:
+        """Give ``project/slug``."""
+        key, slug = name.split("/")
+        return self.repositories[key.upper(), slug]
+
+    def protect(self, name: str, *branches: str) -> None:
+        """Let nobody push to branches of ``project/slug``."""
         says = f"Branch refs/heads/{branches[0]} can only be modified through pull requests."
-        self.repositories[key, slug].git.protect(*branches, says=says)
+        self.repository(name).git.protect(*branches, says=says)
 
     def git_repository(self, path: str) -> Path | None:
         """Serve ``/scm/<key>/<slug>.git``, the key in either case."""
@@ -119,9 +126,19 @@ class ServerRepositories(Service):
         found = self.repositories.get((key, slug))
         if found is not None:
             return answer(found)
+        moved = self.moved.get((key, slug))
+        if moved is not None and moved.place in self.repositories and not key.startswith("~"):
+            return self._redirect(request, moved)
         if key not in self.projects:
             return refusal(404, f"Project {key} does not exist.", "project.NoSuchProject")
         return refusal(404, f"Repository {key}/{slug} does not exist.", "repository.NoSuchRepository")
+
+    def _redirect(self, request: Request, moved: ServerRepository) -> Response:
+        """Send an old name on to the new one, which Bitbucket does not do for users' own repositories."""
+        old = f"/projects/{request.values['key']}/repos/{request.values['slug']}"
+        key, slug = moved.place
+        to = request.path.replace(old, f"/projects/{key}/repos/{slug}", 1)
+        return Response(301, None, {"Location": f"{self.url}{to}"})
 
     @route("GET", REPO)
     def show(self, request: Request) -> Response:
@@ -149,6 +166,7 @@ class ServerRepositories(Service):
             self._number, *place, git, kept.get("public", False), kept.get("description", ""), branch
         )
         self.repositories[place] = made
+        self.moved.pop(place, None)
         return Response(201, self.shown(made))
 
     def shown(self, repository: ServerRepository) -> dict[str, Any]:
@@ -188,9 +206,11 @@ class ServerRepositories(Service):
                 return refusal(404, f"Project {key} does not exist.", "project.NoSuchProject")
             if (key, slug) != found.place and (key, slug) in self.repositories:
                 return refusal(409, "This repository URL is already taken.", "repository.NameTaken")
-            del self.repositories[found.place]
-            found.key, found.slug = key, slug
-            self.repositories[found.place] = found
+            if (key, slug) != found.place:
+                self.moved[found.place] = self.repositories.pop(found.place)
+                self.moved.pop((key, slug), None)
+                found.key, found.slug = key, slug
+                self.repositories[found.place] = found
             found.description = wanted.get("description", found.description)
             found.public = wanted.get("public", found.public)
             return Response(201, self.shown(found))
@@ -210,14 +230,10 @@ class ServerRepositories(Service):
 
     @route("GET", f"{REPO}/default-branch")
     def default_branch(self, request: Request) -> Response:
-        """Show the default branch: nothing for an empty repository, 404 before it is pushed."""
+        """Show the branch that is to be the default one, though it may not be there yet."""
 
         def show(found: ServerRepository) -> Response:
-            name, branches = found.default_branch, found.git.branches()
-            if not branches:
-                return Response(204)
-            if name not in branches:
-                return refusal(404, "The default branch does not exist.", "NoDefaultBranch")
+            name = found.default_branch
             return Response(200, {"id": f"{HEADS}{name}", "displayId": name, "type": "BRANCH"})
 
         return self.with_repository(request, show)

@@ -40,6 +40,7 @@ class CloudRepository:
     pulls: list[dict[str, Any]] = field(default_factory=list)
     pipelines: bool | None = None
     variables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keys: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def full_name(self) -> str:
@@ -82,6 +83,10 @@ class CloudRepositories(Service):
     def api(self) -> str:
         """The root of the API."""
         return f"{self.url}/2.0"
+
+    def repository(self, name: str) -> CloudRepository:
+        """Give ``workspace/slug``."""
+        return self.repositories[name]
 
     def protect(self, name: str, *branches: str) -> None:
         """Let nobody push to branches of ``workspace/slug``."""
@@ -189,7 +194,6 @@ class CloudRepositories(Service):
             "uuid": repository.uuid,
             "full_name": full,
             "name": repository.slug,
-            "slug": repository.slug,
             "scm": "git",
             "is_private": repository.private,
             "description": repository.description,

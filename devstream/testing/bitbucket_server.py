@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from devstream.testing.bitbucket_projects import HEADS, REPO, ServerRepositories, ServerRepository, refusal
+from devstream.testing.bitbucket_keys import ServerKeys
+from devstream.testing.bitbucket_projects import HEADS, REPO, ServerRepository, refusal
 from devstream.testing.service import Request, Response, route
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _EVENTS = frozenset(
         "repo:modified",
         "repo:forked",
         "pr:opened",
+        "pr:from_ref_updated",
         "pr:merged",
         "pr:declined",
         "pr:deleted",
@@ -27,7 +29,7 @@ _EVENTS = frozenset(
 )
 
 
-class BitbucketServerStandIn(ServerRepositories):
+class BitbucketServerStandIn(ServerKeys):
     """A Bitbucket Data Center; see `ServerRepositories` for what it is made of."""
 
     # ---- labels
@@ -180,6 +182,20 @@ class BitbucketServerStandIn(ServerRepositories):
 
         return self._with_pull(request, merge)
 
+    @route("POST", f"{REPO}/pull-requests/{{id}}/decline")
+    def decline(self, request: Request) -> Response:
+        """Decline a pull request, in the version that the caller knows."""
+
+        def decline(_: ServerRepository, pull: dict[str, Any]) -> Response:
+            if request.query.get("version") != str(pull["version"]):
+                return refusal(409, "The pull request is out-of-date.", "pull.PullRequestOutOfDate")
+            if pull["state"] != "OPEN":
+                return refusal(409, "This pull request has been closed.", "pull.IllegalPullRequestState")
+            pull.update(state="DECLINED", open=False, version=pull["version"] + 1)
+            return Response(200, pull)
+
+        return self._with_pull(request, decline)
+
     def _with_pull(
         self, request: Request, answer: Callable[[ServerRepository, dict[str, Any]], Response]
     ) -> Response:
@@ -193,7 +209,6 @@ class BitbucketServerStandIn(ServerRepositories):
 
 
 def _put_hook(found: ServerRepository, number: int, wanted: dict[str, Any]) -> Response:
-    there = number in found.hooks
     events = set(wanted.get("events") or ())
     if not wanted.get("name") or not wanted.get("url") or not events or not events <= _EVENTS:
         return refusal(400, "The name, the url and known events are wanted.", "validation.ArgumentValidation")
@@ -205,7 +220,7 @@ def _put_hook(found: ServerRepository, number: int, wanted: dict[str, Any]) -> R
         "events": sorted(events),
         "configuration": wanted.get("configuration", {}),
     }
-    return Response(200 if there else 201, found.hooks[number])
+    return Response(200, found.hooks[number])
 
 
 def _no_hook() -> Response:

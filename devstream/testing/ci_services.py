@@ -49,6 +49,12 @@ class CircleCiStandIn(_Project):
         self.active = True
         return Response(200, {"following": True})
 
+    @route("POST", "/api/v1.1/project/gh/acme/hello/unfollow")
+    def unfollow(self, _: Request) -> Response:
+        """Follow the project no longer; nobody else did."""
+        self.active = False
+        return Response(200, {"following": False})
+
     @route("GET", f"{_V2}/envvar")
     def names(self, request: Request) -> Response:
         """List the variables, masked."""
@@ -105,6 +111,13 @@ class TravisStandIn(_Project):
         """Activate the repository."""
         self.active = True
         return Response(200, {"@type": "repository", "active": True})
+
+    @route("POST", "/repo/{slug}/deactivate")
+    @route("POST", "/repo/{provider}/{slug}/deactivate")
+    def deactivate(self, _: Request) -> Response:
+        """Deactivate the repository."""
+        self.active = False
+        return Response(200, {"@type": "repository", "active": False})
 
     @route("GET", "/repo/{slug}/env_vars")
     @route("GET", "/repo/{provider}/{slug}/env_vars")

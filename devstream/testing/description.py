@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Description", "Recorder", "Exchange"]
 
 _JSON = "application/json"
-_MIXED = ("allOf", "anyOf", "oneOf")
+_OTHERS = ("anyOf", "oneOf")
 
 
 class Exchange(NamedTuple):
@@ -38,12 +39,15 @@ class Exchange(NamedTuple):
 class Recorder:
     """Mixed in before a stand-in: keeps what its API was asked together with what it answered."""
 
-    exchanges: list[Exchange]
+    @cached_property
+    def exchanges(self) -> list[Exchange]:
+        """What was asked and answered, in order."""
+        return []
 
     def _routed(self, request: Request) -> Response:
         response: Response = super()._routed(request)  # type: ignore[misc]  # of the Service it is mixed in before
         if ".git/" not in request.path:
-            vars(self).setdefault("exchanges", []).append(Exchange(request, response))
+            self.exchanges.append(Exchange(request, response))
         return response
 
 
@@ -96,12 +100,14 @@ class Description:
 
     def _query(self, request: Request, operation: Mapping[str, Any]) -> Iterator[str]:
         known = self._parameters(operation, "query")
-        for name, value in request.query.items():
+        asked = request.repeated or {name: (value,) for name, value in request.query.items()}
+        for name, value in ((name, value) for name, values in asked.items() for value in values):
             if name not in known:
                 yield f"the query knows no {name}"
                 continue
             schema = known[name].get("schema") or known[name]
-            if schema.get("type") == "integer" and not value.isdecimal():
+            schema = schema["items"] if schema.get("type") == "array" else schema
+            if schema.get("type") in {"integer", "number"} and not value.isdecimal():
                 yield f"{name}={value} is no number"
             if value not in schema.get("enum", [value]):
                 yield f"{name}={value} is none of {schema['enum']}"
@@ -157,16 +163,27 @@ class Description:
         if isinstance(value, list):
             for item in value:
                 yield from self._unknown(schema.get("items", {}), item, f"{where}[]")
-        properties = schema.get("properties")
-        if not isinstance(value, dict) or not properties or any(word in schema for word in _MIXED):
-            return
-        if schema.get("additionalProperties"):
+        properties = self._properties(schema)
+        if not isinstance(value, dict) or not properties:
             return
         for name, item in value.items():
             if name not in properties:
                 yield f"{where} knows no {name}"
             else:
                 yield from self._unknown(properties[name], item, f"{where}.{name}")
+
+    def _properties(self, schema: Any) -> dict[str, Any] | None:
+        """Give the fields that a schema names, with those of its parts; None where it lets others pass."""
+        schema = self._resolved(schema)
+        if schema.get("additionalProperties") or any(word in schema for word in _OTHERS):
+            return None
+        found = dict(schema.get("properties", {}))
+        for part in schema.get("allOf", ()):
+            fields = self._properties(part)
+            if fields is None:
+                return None
+            found |= fields
+        return found
 
 
 def _nullable(value: Any) -> Any:

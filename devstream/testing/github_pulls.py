@@ -74,6 +74,7 @@ class GitHubPulls(GitHubRepositories):
             "base": {"ref": base, "sha": found.branches[base], "label": f"{found.owner}:{base}"},
         }
         found.pulls.append(made)
+        found.unchecked[len(found.pulls)] = self.checks
         return Response(201, self._pull(found, made))
 
     def _branch(self, repository: GitHubRepository, wanted: dict[str, Any], name: str) -> str:
@@ -84,15 +85,30 @@ class GitHubPulls(GitHubRepositories):
 
     @route("GET", f"{REPO}/pulls/{{number}}")
     def show_pull(self, request: Request) -> Response:
-        """Show a pull request."""
+        """Show a pull request; whether it can be merged is found out later, once somebody has looked."""
         found, pull = self._numbered(request)
-        return Response(200, self._pull(found, pull))
+        left = found.unchecked.get(pull["number"], 0)
+        found.unchecked[pull["number"]] = max(0, left - 1)
+        known = pull["state"] == "open" and not left
+        return Response(
+            200, {**self._pull(found, pull), "mergeable": bool(_merged_tree(found, pull)) if known else None}
+        )
 
     def _numbered(self, request: Request) -> tuple[GitHubRepository, dict[str, Any]]:
         found, number = self.find(request), request.values["number"]
         if not number.isdecimal() or not 0 < int(number) <= len(found.pulls):
             raise Refused(404, "Not Found")
         return found, found.pulls[int(number) - 1]
+
+    @route("PATCH", f"{REPO}/pulls/{{number}}")
+    def edit_pull(self, request: Request) -> Response:
+        """Close a pull request, or open it again."""
+        found, pull = self._numbered(request)
+        state = request.json.get("state", pull["state"])
+        if state not in ("open", "closed") or (state == "open" and pull["merged"]):
+            raise invalid("PullRequest", "state")
+        pull["state"] = state
+        return Response(200, self._pull(found, pull))
 
     @route("PUT", f"{REPO}/pulls/{{number}}/merge")
     def merge(self, request: Request) -> Response:
@@ -102,7 +118,8 @@ class GitHubPulls(GitHubRepositories):
         if method not in found.merge_methods:
             kind = {"merge": "Merge commits", "squash": "Squash merges", "rebase": "Rebase merges"}[method]
             raise Refused(405, f"{kind} are not allowed on this repository.")
-        commit = self._merge(found, pull, method) if pull["state"] == "open" else ""
+        ready = pull["state"] == "open" and not found.unchecked.get(pull["number"])
+        commit = self._merge(found, pull, method) if ready else ""
         if not commit:
             raise Refused(405, "Pull Request is not mergeable")
         pull.update(state="closed", merged=True, merged_at=_MERGED_AT)
@@ -112,13 +129,20 @@ class GitHubPulls(GitHubRepositories):
     def _merge(self, repository: GitHubRepository, pull: dict[str, Any], method: str) -> str:
         """Give the merge's commit; empty where there are conflicts."""
         base, head = (f"refs/heads/{pull[side]['ref']}" for side in ("base", "head"))
-        tree = repository.git("merge-tree", "--write-tree", base, head, check=False).partition("\n")
-        if not tree[0] or tree[2]:
+        tree = _merged_tree(repository, pull)
+        if not tree:
             return ""
         parents = ("-p", base, "-p", head) if method == "merge" else ("-p", base)
-        commit = repository.git("commit-tree", tree[0], *parents, "-m", pull["title"])
+        commit = repository.git("commit-tree", tree, *parents, "-m", pull["title"])
         repository.git("update-ref", base, commit)
         return commit
+
+
+def _merged_tree(repository: GitHubRepository, pull: dict[str, Any]) -> str:
+    """Give the tree that a merge would have; empty where there are conflicts."""
+    base, head = (f"refs/heads/{pull[side]['ref']}" for side in ("base", "head"))
+    tree, _, conflicts = repository.git("merge-tree", "--write-tree", base, head, check=False).partition("\n")
+    return "" if conflicts else tree
 
 
 def _custom(message: str) -> dict[str, str]:

@@ -44,6 +44,8 @@ class GitHubRepositories(Service):
     Attributes:
         remaining: requests that are left until ``reset``, seconds since 1970.
         transfer_takes: how often a repository has to be looked at until a transfer is done.
+        unseen: how often a new repository is not found yet by the API; and by git.
+        checks: how often a new pull request is looked at until it is known whether it can be merged.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class GitHubRepositories(Service):
         self.remaining = _LIMIT
         self.reset = time.time() + 3600
         self.transfer_takes = 2
+        self.unseen, self.unseen_by_git, self.checks = 0, 0, 1
         self._transfers: list[tuple[GitHubRepository, str, str, list[int]]] = []
         self._number = 1000
 
@@ -149,7 +152,9 @@ class GitHubRepositories(Service):
         known = request.basic is not None and request.basic[0] != "" and request.basic[1] == self.token
         if not known and (write or found is None or found.visibility != "public"):
             return Response(401, b"Unauthorized\n", {"WWW-Authenticate": 'Basic realm="GitHub"'})
-        if found is None:
+        if found is None or found.unseen_by_git:
+            if found is not None:
+                found.unseen_by_git -= 1
             return Response(404, b"Repository not found.\n", _TEXT)
         if found.archived and write:
             return Response(403, b"This repository was archived so it is read-only.\n", _TEXT)
@@ -187,6 +192,9 @@ class GitHubRepositories(Service):
         if found is None and key in self.renamed:
             raise self._moved(request, self.renamed[key])
         if found is None or (found.visibility != "public" and not self._knows(request)):
+            raise Refused(404, "Not Found")
+        if found.unseen:
+            found.unseen -= 1
             raise Refused(404, "Not Found")
         if found.archived and request.method not in (*_READS, "DELETE"):
             raise Refused(403, "Repository was archived so is read-only.")
@@ -276,6 +284,7 @@ class GitHubRepositories(Service):
         number = self.next_number()
         path = self.git_root / f"{number}.git"
         made = GitHubRepository(number, owner, name, visibility, description, path)
+        made.unseen, made.unseen_by_git = self.unseen, self.unseen_by_git
         made.start()
         self.repositories[made.full_name.casefold()] = made
         self.renamed.pop(made.full_name.casefold(), None)

@@ -66,7 +66,12 @@ def invalid(resource: str, name: str, code: str = "invalid", message: str = "") 
 
 @dataclass
 class GitHubRepository:
-    """What the stand-in knows of a repository; the rest is in its bare repository, at ``path``."""
+    """What the stand-in knows of a repository; the rest is in its bare repository, at ``path``.
+
+    Attributes:
+        unseen: how often it is not found yet by the API; and by git.
+        unchecked: how often pull requests have to be looked at until it is known whether they can be merged.
+    """
 
     number: int
     owner: str
@@ -83,6 +88,10 @@ class GitHubRepository:
     secrets: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     sealing_key: Any = None
+    keys: dict[int, dict[str, Any]] = field(default_factory=dict)
+    unseen: int = 0
+    unseen_by_git: int = 0
+    unchecked: dict[int, int] = field(default_factory=dict)
 
     def start(self) -> None:
         """Make its bare repository."""

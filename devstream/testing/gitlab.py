@@ -11,10 +11,10 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from devstream.testing.gitlab_keys import GitLabKeys
 from devstream.testing.gitlab_parts import (
     API,
     PROTECT,
-    GitLabParts,
     GitLabProject,
     Refused,
     given,
@@ -39,7 +39,7 @@ _INTERNAL = ("refs/environments", "refs/keep-around", "refs/merge-requests", "re
 _DELETION_DAY = "2030-01-01"
 
 
-class GitLabStandIn(GitLabParts, Service):
+class GitLabStandIn(GitLabKeys, Service):
     """A GitLab with one user, groups and tokens.
 
     Args:
@@ -79,6 +79,11 @@ class GitLabStandIn(GitLabParts, Service):
         self.late = 0
         self.busy_deleting = 0
         self._number = 0
+
+    @property
+    def all_projects(self) -> list[GitLabProject]:
+        """Every project."""
+        return list(self.projects.values())
 
     # ---- for tests
 

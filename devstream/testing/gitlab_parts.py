@@ -41,6 +41,7 @@ class GitLabProject:
     """What the stand-in knows of a project; the rest is in its bare repository.
 
     Attributes:
+        keys: the ids of its deploy keys, and which of them may push.
         checks: how often the mergeability of a new merge request is still unknown when it is looked at.
     """
 
@@ -59,6 +60,7 @@ class GitLabProject:
     marked: str | None = None
     archived: bool = False
     checks: int = 1
+    keys: dict[int, bool] = field(default_factory=dict)
 
     @property
     def full_path(self) -> str:
@@ -239,6 +241,14 @@ class GitLabParts:
         except subprocess.CalledProcessError:
             return ""
         return merged.partition("\n")[0]
+
+    @route("PUT", f"{_PROJECT}/merge_requests/{{iid}}")
+    def edit_request(self, request: Request) -> Response:
+        """Close a merge request; one that is merged stays so."""
+        found = self._request(self.find(request), request)
+        if required(request, "state_event")["state_event"] == "close" and found["state"] == "opened":
+            found["state"] = "closed"
+        return Response(200, _public(found))
 
     @route("PUT", f"{_PROJECT}/merge_requests/{{iid}}/merge")
     def merge(self, request: Request) -> Response:

@@ -13,7 +13,7 @@ from tests.forges.program import CANARY, PASSWORD, Program, run_git
 if TYPE_CHECKING:
     from devstream.testing.service import Service
 
-__all__ = ["Shop"]
+__all__ = ["Shop", "PIPELINE"]
 
 HOOK = "https://ci.example.org/hook"
 _CONFIG = """\
@@ -30,6 +30,7 @@ apps:
       scmType: {kind}
       baseURL: {url}
       {group}: acme
+      {more}
       branch: main
       token: "[[ env SHOP_TOKEN ]]"
     repoTemplate:
@@ -38,17 +39,15 @@ apps:
         greeting: Hello, shop
     ci:
       - type: {ci}
-        options:
-          test:
-            command: [echo one]
-          imageRepo:
-            url: registry.example.org
-            user: shopkeeper
-            password: "[[ env SHOP_PASSWORD ]]"
+        options: {options}
       - type: webhook
         options:
           url: {hook}
+          events: [{event}]
 """
+PIPELINE = """{
+          test: {command: [echo one]},
+          imageRepo: {url: registry.example.org, user: shopkeeper, password: "[[ env SHOP_PASSWORD ]]"}}"""
 _WEBHOOK_TOOL = '''\
 """A webhook of an app's repository."""
 
@@ -61,11 +60,10 @@ from devstream_plugin_scm.forge import open_forge
 from devstream_plugin_scm.hosting import Webhook, is_our_webhook, webhook_url
 from devstream_plugin_scm.repository import TargetRepo
 
-EVENTS = ("push",)
-
 
 class Pipeline(Struct):
     url: Annotated[str, option("Where events are posted to.")]
+    events: Annotated[list[str], option("Which events.")]
 
 
 class WebhookOptions(Struct):
@@ -99,7 +97,8 @@ class WebhookTool:
     def create(self, tool, context):
         hosting, location = place(tool, context)
         there = find(tool, context)
-        wanted = Webhook(webhook_url(tool.options.pipeline.url, str(context.address)), EVENTS)
+        pipeline = tool.options.pipeline
+        wanted = Webhook(webhook_url(pipeline.url, str(context.address)), tuple(pipeline.events))
         return status(hosting.put_webhook(location, wanted._replace(id=there[0].id if there else ""), None))
 
     @hookimpl
@@ -127,20 +126,29 @@ class Shop(Program):
         kind: its ``scmType``.
         ci: the tool that writes the pipeline and sets its secrets.
         group: the option that names whom the repository belongs to.
+        more: another option of the repository.
+        options: those of the pipeline, in one line of YAML.
+        event: what a webhook is told of.
+        path: of the repository, as git knows it.
     """
 
     service: Service
     kind: str
     ci: str
     group: str = "org"
+    more: str = ""
+    options: str = PIPELINE
+    event: str = "push"
+    path: str = "acme/shop"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.environ |= {"SHOP_TOKEN": CANARY, "SHOP_PASSWORD": PASSWORD}
-        self.write(
-            "devstream.yaml",
-            _CONFIG.format(kind=self.kind, url=self.service.url, group=self.group, ci=self.ci, hook=HOOK),
+        parts = {"kind": self.kind, "group": self.group, "more": self.more, "ci": self.ci}
+        text = _CONFIG.format(
+            url=self.service.url, hook=HOOK, options=self.options, event=self.event, **parts
         )
+        self.write("devstream.yaml", text)
         self.write("devstream_plugins.py", _WEBHOOK_TOOL)
 
     def write(self, name: str, text: str) -> None:
@@ -172,7 +180,7 @@ class Shop(Program):
 
     def ask(self, *argv: str) -> str:
         """Ask git in the app's repository on the server."""
-        return self.git(self.service, "acme/shop", *argv)
+        return self.git(self.service, self.path, *argv)
 
     def files(self) -> list[str]:
         return self.ask("ls-tree", "-r", "--name-only", "main").splitlines()
@@ -189,7 +197,7 @@ class Shop(Program):
     def commit(self, path: str, text: str, *, remove: bool = False) -> None:
         """Push a change of one file as a person would."""
         clone = str(self.root / f"clone-{len(list(self.root.iterdir()))}")
-        run_git("clone", "-q", "-b", "main", str(self.bare(self.service, "acme/shop")), clone)
+        run_git("clone", "-q", "-b", "main", str(self.bare(self.service, self.path)), clone)
         if remove:
             (Path(clone) / path).unlink()
         else:

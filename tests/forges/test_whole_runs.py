@@ -55,7 +55,10 @@ def test_the_whole_life_of_an_app(empty: Place) -> None:
 
 
 class Fault(NamedTuple):
-    """A request that goes wrong once: ``status`` 0 is a cut connection; ``after``: it was done."""
+    """A request that goes wrong once: ``status`` 0 is a cut connection; ``after``: it was done.
+
+    Without a ``method`` the path begins with one.
+    """
 
     method: str
     path: str
@@ -64,22 +67,26 @@ class Fault(NamedTuple):
     headers: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
 
 
-MAKE, HOOK, LOOK, PUSH = "{0.make}", "{0.hook}", "{0.look}", "/acme/shop.git/git-receive-pack"
+MAKE, HOOK, LOOK, PUSH = "{0.make}", "{0.hook}", "{0.look}", "/{0.path}.git/git-receive-pack"
+SECRET = "{0.secret}"
 FAULTS = [
     *(Fault("POST", path, status) for path in (MAKE, HOOK) for status in (401, 403, 404, 409, 422, 500, 0)),
     *(Fault("POST", path, status, after=True) for path in (MAKE, HOOK, PUSH) for status in (500, 0)),
     *(Fault("POST", path, 429, headers={"Retry-After": retry}) for path in (MAKE, HOOK) for retry in "01"),
     Fault("POST", HOOK, 429, headers={"Retry-After": "3600"}),
+    *(Fault("", SECRET, status) for status in (401, 403, 404, 422, 500, 0)),
+    *(Fault("", SECRET, status, after=True) for status in (500, 0)),
+    Fault("", SECRET, 429, headers={"Retry-After": "1"}),
     *(Fault("POST", PUSH, status) for status in (401, 403, 500, 0)),
     *(Fault("GET", LOOK, status) for status in (401, 403, 500, 0)),
-    *(Fault("GET", "/acme/shop.git/info/refs", status) for status in (403, 500, 0)),
+    *(Fault("GET", "/{0.path}.git/info/refs", status) for status in (403, 500, 0)),
 ]
 SAMPLE = (Fault("POST", MAKE, 500, after=True),)
 
 
 def _named(fault: Fault) -> str:
     after = "-after" if fault.after else ""
-    return f"{fault.method}-{fault.path.rpartition('/')[2].strip('{}0.')}-{fault.status}{after}{''.join(fault.headers.values())}"
+    return f"{fault.method or 'put'}-{fault.path.rpartition('/')[2].strip('{}0.')}-{fault.status}{after}{''.join(fault.headers.values())}"
 
 
 @pytest.mark.parametrize(
@@ -91,15 +98,15 @@ def _named(fault: Fault) -> str:
 )
 def test_the_second_run_after_a_fault_converges(empty: Place, fault: Fault) -> None:
     where = fault.path.format(empty.forge)
-    armed = empty.service.fail(
-        fault.method, where, status=fault.status, after=fault.after, headers=fault.headers
-    )
+    if not where:
+        pytest.skip("the tool sets no secrets there")
+    method, where = (fault.method, where) if fault.method else where.split(" ")
+    armed = empty.service.fail(method, where, status=fault.status, after=fault.after, headers=fault.headers)
     ended = empty.shop.devstream("run", "--yes", code=None)
     assert armed.times == 0, "the fault was met"
     assert ended.code in (0, 4), ended.err
     empty.shop.run()
     empty.check()
-    assert empty.proposal("repo-scaffolding.shop") is None
 
 
 # mishaps: what people and crashes leave behind

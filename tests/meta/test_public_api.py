@@ -22,7 +22,7 @@ PUBLIC = [
     "Diagnostic", "Event", "Head", "KernelLease", "LeaseHolder", "Log", "Mark", "OperationCancelled",
     "OperationError", "OptionError", "Outputs", "PluginError", "ProbePlace", "Probed", "Refusal", "ResourceStatus", "RetryableError", "Secret",
     "SecretSource", "SecretSourceRegistry", "StateBackend", "StateConflictError", "StateUnreachableError",
-    "SwapRefused", "SwapUnsettled", "Tool", "ToolSchema", "ToolState", "Traits", "hookimpl", "nearest", "option", "tool",
+    "SwapRefused", "SwapUnsettled", "Tool", "ToolSchema", "ToolState", "Traits", "WrongOption", "hookimpl", "nearest", "option", "tool",
 ]  # fmt: skip
 
 

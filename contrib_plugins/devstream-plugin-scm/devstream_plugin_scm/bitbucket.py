@@ -12,25 +12,37 @@ if TYPE_CHECKING:
     from devstream_plugin_scm.hosting import Hosting
     from devstream_plugin_scm.repository import RepoInfo
 
-__all__ = ["CLOUD", "authorization", "open_bitbucket"]
+__all__ = ["CLOUD", "MOVED", "authorization", "open_bitbucket", "is_cloud", "host_of"]
 
 CLOUD = "bitbucket.org"
+MOVED = (301, 302, 307, 308)
+"""What either answers to whatever is asked of an old name; it has done nothing then."""
 
 
 def open_bitbucket(repo: RepoInfo, context: Context) -> Hosting:
-    """Give the service: Cloud for bitbucket.org or where nothing is said, Data Center for another ``baseURL`` or url.
+    """Give the service that a repository is on.
 
     Raises:
         OperationError: it cannot be talked to with what the options say.
     """
-    host = place_of(repo, f"https://{CLOUD}").host
-    if host == CLOUD or host.endswith(f".{CLOUD}"):
+    if is_cloud(repo):
         from devstream_plugin_scm.bitbucket_cloud import BitbucketCloud
 
         return BitbucketCloud(repo, context)
     from devstream_plugin_scm.bitbucket_server import BitbucketServer
 
     return BitbucketServer(repo, context)
+
+
+def is_cloud(repo: RepoInfo) -> bool:
+    """Tell Cloud: bitbucket.org, or where nothing is said, or where ``apiURL`` ends as that of Cloud does."""
+    return host_of(repo) == CLOUD or repo.api_url.rstrip("/").endswith("/2.0")
+
+
+def host_of(repo: RepoInfo) -> str:
+    """Give the service's host; ssh has others of bitbucket.org."""
+    host = place_of(repo, f"https://{CLOUD}").host
+    return CLOUD if host.endswith(f".{CLOUD}") else host
 
 
 def authorization(repo: RepoInfo) -> dict[str, str]:

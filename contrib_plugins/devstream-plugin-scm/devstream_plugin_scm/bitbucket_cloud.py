@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from devstream.api import OperationError
-from devstream_plugin_scm.bitbucket import CLOUD, authorization
+from devstream_plugin_scm.bitbucket import CLOUD, MOVED, authorization, host_of
+from devstream_plugin_scm.deploy_keys import bare_key, put_key
 from devstream_plugin_scm.hosting import (
+    DeployKey,
     Hosted,
     Login,
     Proposal,
@@ -50,6 +52,7 @@ class BitbucketCloud:
 
     def __init__(self, repo: RepoInfo, context: Context) -> None:
         self._repo = repo
+        self._host = host_of(repo)
         self._log = context.log
         self._api = repo.api_url.rstrip("/") or DEFAULT_API
         check_clear(self._api, allow_http=repo.allow_http)
@@ -59,6 +62,7 @@ class BitbucketCloud:
             headers=authorization(repo),
             service="Bitbucket",
             ca_file=context.folder / repo.ca_file if repo.ca_file else None,
+            repeated=MOVED,
         )
 
     def locate(self, repo: RepoInfo) -> str:
@@ -67,15 +71,28 @@ class BitbucketCloud:
         if not workspace:
             message = "a repository on bitbucket.org needs an owner or an org: its workspace"
             raise OperationError(message, suggestion="nameSpace names the project in it")
-        return f"{CLOUD}/{workspace}/{repo.short_name}".lower()
+        return f"{self._host}/{workspace}/{repo.short_name}".lower()
 
     def _path(self, location: str, *more: object) -> str:
-        return steps("repositories", *split_location(location, CLOUD), *more)
+        return steps("repositories", *split_location(location, self._host), *more)
 
     def find(self, location: str) -> Hosted | None:
         """Look a repository up; Bitbucket sends old names on to new ones."""
         found = self._rest.find(self._path(location))
-        return None if found is None else _hosted(found)
+        return None if found is None else self._hosted(found)
+
+    def _hosted(self, found: dict[str, Any]) -> Hosted:
+        branch = found.get("mainbranch") or {}
+        return Hosted(
+            id=found["uuid"],
+            location=f"{self._host}/{found['full_name']}",
+            clone_url=_without_user(_link(found["links"]["clone"], "https")),
+            web_url=found["links"]["html"]["href"],
+            default_branch=branch.get("name", ""),
+            address=marked_address(found.get("description")),
+            visibility="private" if found["is_private"] else "public",
+            ssh_url=_link(found["links"]["clone"], "ssh"),
+        )
 
     def create(self, location: str, *, mark: Mark, visibility: str) -> Hosted:
         """Make an empty repository in the workspace, and in the project that ``nameSpace`` names."""
@@ -84,15 +101,16 @@ class BitbucketCloud:
             raise OperationError(message, suggestion="visibility: private, or public")
         private = visibility != "public"
         wanted: dict[str, Any] = {
+            "type": "repository",
             "scm": "git",
             "description": description_of(mark),
             "is_private": private,
             "fork_policy": "no_public_forks" if private else "allow_forks",
         }
         if self._repo.name_space:
-            wanted["project"] = {"key": self._repo.name_space}
+            wanted["project"] = {"type": "project", "key": self._repo.name_space}
         try:
-            return _hosted(self._rest.send("POST", self._path(location), wanted))
+            return self._hosted(self._rest.send("POST", self._path(location), wanted))
         except RestError as error:
             there = self.find(location) if error.status in {400, 409} or error.unsettled else None
             if there is None:
@@ -101,7 +119,7 @@ class BitbucketCloud:
 
     def move(self, location: str, target: str) -> Hosted:
         """Rename; to another workspace Bitbucket moves repositories only by hand."""
-        (workspace, _), (other, name) = (split_location(at, CLOUD) for at in (location, target))
+        (workspace, _), (other, name) = (split_location(at, self._host) for at in (location, target))
         if workspace.casefold() != other.casefold():
             message = (
                 f"{location} cannot become {target}: Bitbucket moves nothing between workspaces by its API"
@@ -119,8 +137,8 @@ class BitbucketCloud:
         """Change a repository by its id: by its name, Bitbucket would make one where there is none."""
         found = self._rest.get(self._path(location))
         workspace = found["full_name"].partition("/")[0]
-        wanted = {"is_private": found["is_private"], **fields}
-        return _hosted(self._rest.send("PUT", steps("repositories", workspace, found["uuid"]), wanted))
+        wanted = {"type": "repository", "is_private": found["is_private"], **fields}
+        return self._hosted(self._rest.send("PUT", steps("repositories", workspace, found["uuid"]), wanted))
 
     def delete(self, location: str) -> None:
         """Remove a repository."""
@@ -128,7 +146,7 @@ class BitbucketCloud:
 
     def set_default_branch(self, location: str, branch: str) -> None:
         """Make a branch the main one."""
-        self._change(location, {"mainbranch": {"name": branch}})
+        self._change(location, {"mainbranch": {"type": "branch", "name": branch}})
 
     def login(self) -> Login | None:
         """Give the token, with the user that Bitbucket wants beside it: it differs by the kind of token."""
@@ -154,6 +172,7 @@ class BitbucketCloud:
         if there is not None and there.state is ProposalState.OPEN:
             return there
         wanted = {
+            "type": "pullrequest",
             "title": title,
             "description": body,
             "source": {"branch": {"name": branch}},
@@ -169,12 +188,21 @@ class BitbucketCloud:
 
     def merge(self, location: str, proposal: Proposal) -> None:
         """Merge a pull request with a merge commit."""
-        wanted = {"merge_strategy": "merge_commit"}
+        wanted = {"type": "pullrequest", "merge_strategy": "merge_commit"}
         try:
             self._rest.send("POST", self._path(location, "pullrequests", proposal.number, "merge"), wanted)
         except RestError:
             now = self._rest.find(self._path(location, "pullrequests", proposal.number))
             if now is None or now["state"] != "MERGED":
+                raise
+
+    def decline(self, location: str, proposal: Proposal) -> None:
+        """Decline a pull request."""
+        try:
+            self._rest.send("POST", self._path(location, "pullrequests", proposal.number, "decline"))
+        except RestError:
+            now = self._rest.find(self._path(location, "pullrequests", proposal.number))
+            if now is None or now["state"] == "OPEN":
                 raise
 
     # ---- webhooks
@@ -186,6 +214,7 @@ class BitbucketCloud:
     def put_webhook(self, location: str, hook: Webhook, secret: Secret | None) -> Webhook:
         """Make or change a webhook; without a secret, the one it has stays."""
         wanted: dict[str, Any] = {
+            "type": "webhook_subscription",
             "description": "devstream",
             "url": hook.url,
             "active": hook.active,
@@ -202,6 +231,43 @@ class BitbucketCloud:
     def delete_webhook(self, location: str, hook_id: str) -> None:
         """Remove a webhook."""
         self._rest.remove(self._path(location, "hooks", hook_id))
+
+    # ---- deploy keys (access keys)
+
+    def deploy_keys(self, location: str) -> Sequence[DeployKey]:
+        """List the access keys; none of them may push."""
+        try:
+            return [_deploy_key(key) for key in self._pages(self._path(location, "deploy-keys"))]
+        except RestError as error:
+            if error.status != 403:
+                raise
+            hint = "access keys want an API token, with its user beside it; no access token gets to them"
+            raise RestError(error.diagnostic.summary, status=403, suggestion=hint) from error
+
+    def put_deploy_key(self, location: str, key: DeployKey) -> DeployKey:
+        """Make an access key.
+
+        Raises:
+            OperationError: it is to push, which none can on bitbucket.org.
+        """
+        if not key.read_only:
+            message = f"{location}: access keys on {CLOUD} can only read"
+            raise OperationError(message, suggestion="readOnly: true; to push, an access token")
+        return put_key(
+            location,
+            key,
+            listed=lambda: self.deploy_keys(location),
+            make=lambda new: self._make_deploy_key(location, new),
+            remove=lambda key_id: self.delete_deploy_key(location, key_id),
+        )
+
+    def _make_deploy_key(self, location: str, key: DeployKey) -> DeployKey:
+        wanted = {"label": key.title, "key": key.key}
+        return _deploy_key(self._rest.send("POST", self._path(location, "deploy-keys"), wanted))
+
+    def delete_deploy_key(self, location: str, key_id: str) -> None:
+        """Remove an access key."""
+        self._rest.remove(self._path(location, "deploy-keys", key_id))
 
     # ---- Pipelines
 
@@ -240,8 +306,9 @@ class BitbucketCloud:
                 raise
             return []
 
-    def _put(self, location: str, wanted: dict[str, Any]) -> None:
+    def _put(self, location: str, variable: dict[str, Any]) -> None:
         self._enable_pipelines(location)
+        wanted = {"type": "pipeline_variable", **variable}
         try:
             self._put_once(location, wanted)
         except RestError as error:
@@ -270,7 +337,7 @@ class BitbucketCloud:
         path = self._path(location, "pipelines_config")
         now = self._rest.find(path)
         if not now or not now.get("enabled"):
-            self._rest.send("PUT", path, {"enabled": True})
+            self._rest.send("PUT", path, {"type": "repository_pipelines_configuration", "enabled": True})
 
     def set_topics(self, location: str, topics: Sequence[str]) -> None:
         """Say that there are none: Bitbucket Cloud has no topics or labels."""
@@ -293,19 +360,6 @@ class BitbucketCloud:
                 )
                 raise RestError(message)
             page = self._rest.get(following.removeprefix(self._api))
-
-
-def _hosted(found: dict[str, Any]) -> Hosted:
-    branch = found.get("mainbranch") or {}
-    return Hosted(
-        id=found["uuid"],
-        location=f"{CLOUD}/{found['full_name']}",
-        clone_url=_without_user(_link(found["links"]["clone"], "https")),
-        web_url=found["links"]["html"]["href"],
-        default_branch=branch.get("name", ""),
-        address=marked_address(found.get("description")),
-        visibility="private" if found["is_private"] else "public",
-    )
 
 
 def _link(links: list[dict[str, str]], name: str) -> str:
@@ -336,3 +390,7 @@ def _proposal(pull: dict[str, Any]) -> Proposal:
 
 def _webhook(hook: dict[str, Any]) -> Webhook:
     return Webhook(hook["url"], tuple(sorted(hook["events"])), hook["uuid"], hook["active"])
+
+
+def _deploy_key(found: dict[str, Any]) -> DeployKey:
+    return DeployKey(found.get("label") or "", bare_key(found["key"]), id=str(found["id"]))

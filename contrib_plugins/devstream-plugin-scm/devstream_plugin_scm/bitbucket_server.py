@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from devstream.api import OperationError
-from devstream_plugin_scm.bitbucket import authorization
+from devstream_plugin_scm.bitbucket import MOVED, authorization
+from devstream_plugin_scm.deploy_keys import bare_key, put_key
 from devstream_plugin_scm.hosting import (
+    DeployKey,
     Hosted,
     Login,
     Proposal,
@@ -32,6 +34,9 @@ __all__ = ["BitbucketServer"]
 _PAGE = 50
 _MOST_PAGES = 200
 _HEADS = "refs/heads/"
+_API = "/rest/api/1.0"
+_KEYS_API = "/rest/keys/1.0"
+_READ, _WRITE = "REPO_READ", "REPO_WRITE"
 _MERGE_TRIES = 3
 _STATES = {
     "OPEN": ProposalState.OPEN,
@@ -53,12 +58,14 @@ class BitbucketServer:
         self._host = place.host
         self._base = f"{place.url}{'' if repo.base_url else _context_path(repo.url)}"
         check_clear(self._base, allow_http=repo.allow_http)
-        self._rest = Rest(
-            context,
-            repo.api_url.rstrip("/") or f"{self._base}/rest/api/1.0",
-            headers={"X-Atlassian-Token": "no-check", **authorization(repo)},
-            service="Bitbucket Data Center",
-            ca_file=context.folder / repo.ca_file if repo.ca_file else None,
+        api = repo.api_url.rstrip("/") or f"{self._base}{_API}"
+        headers = {"X-Atlassian-Token": "no-check", **authorization(repo)}
+        ca_file = context.folder / repo.ca_file if repo.ca_file else None
+        name = "Bitbucket Data Center"
+        keys = f"{api.removesuffix(_API)}{_KEYS_API}"
+        self._rest, self._keys = (
+            Rest(context, url, headers=headers, service=name, ca_file=ca_file, repeated=MOVED)
+            for url in (api, keys)
         )
 
     def locate(self, repo: RepoInfo) -> str:
@@ -86,6 +93,7 @@ class BitbucketServer:
             address=marked_address(found.get("description")),
             visibility="public" if found["public"] else "private",
             archived=bool(found.get("archived")),
+            ssh_url=next((link["href"] for link in found["links"]["clone"] if link["name"] == "ssh"), ""),
         )
 
     def create(self, location: str, *, mark: Mark, visibility: str) -> Hosted:
@@ -191,6 +199,19 @@ class BitbucketServer:
         message = f"{proposal.url} is changed all the time; it was not merged"
         raise OperationError(message)
 
+    def decline(self, location: str, proposal: Proposal) -> None:
+        """Decline a pull request in the version it has now."""
+        path = self._path(location, "pull-requests", proposal.number)
+        for attempt in range(_MERGE_TRIES):
+            pull = self._rest.get(path)
+            if pull["state"] != "OPEN":
+                return
+            try:
+                self._rest.request("POST", f"{path}/decline", body={}, query={"version": pull["version"]})
+            except RestError as error:
+                if error.status != 409 or attempt == _MERGE_TRIES - 1:
+                    raise
+
     # ---- webhooks
 
     def webhooks(self, location: str) -> Sequence[Webhook]:
@@ -220,6 +241,32 @@ class BitbucketServer:
     def delete_webhook(self, location: str, hook_id: str) -> None:
         """Remove a webhook."""
         self._rest.remove(self._path(location, "webhooks", hook_id))
+
+    # ---- deploy keys (access keys)
+
+    def deploy_keys(self, location: str) -> Sequence[DeployKey]:
+        """List the access keys of the repository itself; those of its project are the project's business."""
+        return [_deploy_key(key) for key in _pages(self._keys, self._path(location, "ssh"))]
+
+    def put_deploy_key(self, location: str, key: DeployKey) -> DeployKey:
+        """Make an access key."""
+        return put_key(
+            location,
+            key,
+            listed=lambda: self.deploy_keys(location),
+            make=lambda new: self._make_deploy_key(location, new),
+            remove=lambda key_id: self.delete_deploy_key(location, key_id),
+        )
+
+    def _make_deploy_key(self, location: str, key: DeployKey) -> DeployKey:
+        # Older servers take the label from the key's comment only.
+        text = {"text": f"{key.key} {key.title}", "label": key.title}
+        wanted = {"key": text, "permission": _READ if key.read_only else _WRITE}
+        return _deploy_key(self._keys.send("POST", self._path(location, "ssh"), wanted))
+
+    def delete_deploy_key(self, location: str, key_id: str) -> None:
+        """Remove an access key from the repository."""
+        self._keys.remove(self._path(location, "ssh", key_id))
 
     # ---- CI: there is none
 
@@ -257,13 +304,17 @@ class BitbucketServer:
             self._rest.remove(self._path(location, "labels", name))
 
     def _pages(self, path: str, **query: Any) -> Iterator[Any]:
-        start = 0
-        for _ in range(_MOST_PAGES):
-            page = self._rest.get(path, **query, start=start, limit=_PAGE)
-            yield from page["values"]
-            if page["isLastPage"]:
-                return
-            start = page["nextPageStart"]
+        return _pages(self._rest, path, **query)
+
+
+def _pages(rest: Rest, path: str, **query: Any) -> Iterator[Any]:
+    start = 0
+    for _ in range(_MOST_PAGES):
+        page = rest.get(path, **query, start=start, limit=_PAGE)
+        yield from page["values"]
+        if page["isLastPage"]:
+            return
+        start = page["nextPageStart"]
 
 
 def _namespace(repo: RepoInfo) -> str:
@@ -323,3 +374,10 @@ def _no_ci(location: str) -> OperationError:
         f"{location}: Bitbucket Data Center has no CI of its own, and so no secrets or variables for one"
     )
     return OperationError(message, suggestion="keep them where the CI is: jenkins-pipeline does")
+
+
+def _deploy_key(found: dict[str, Any]) -> DeployKey:
+    key = found["key"]
+    return DeployKey(
+        key.get("label") or "", bare_key(key["text"]), found["permission"] == _READ, str(key["id"])
+    )

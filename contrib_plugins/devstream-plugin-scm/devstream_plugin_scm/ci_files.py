@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from devstream.api import OperationError, ResourceStatus, Secret, ToolSchema, Traits, hookimpl
+from devstream.api import ResourceStatus, ToolSchema, Traits, hookimpl
 from devstream_plugin_scm.ci_claims import generic_claims, pipeline_claims, pipeline_name
 from devstream_plugin_scm.ci_kinds import KINDS
 from devstream_plugin_scm.ci_options import (
@@ -26,9 +26,11 @@ from devstream_plugin_scm.ci_templates import PipelineTemplates
 from devstream_plugin_scm.ci_webhook import RepositoryWebhook
 from devstream_plugin_scm.examples import ci_example
 from devstream_plugin_scm.forge import File
+from devstream_plugin_scm.neighbours import REGISTRY, offers_of
 from devstream_plugin_scm.options import defaults_for
 from devstream_plugin_scm.scm_files import KeptFiles
 from devstream_plugin_scm.sources import check_path
+from devstream_plugin_scm.wiring import NEIGHBOURS, OFFERS, RegistryPlace, Wiring, is_wired, wired_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,9 +54,6 @@ __all__ = [
     "TRAVIS_CI",
     "CI_GENERIC",
 ]
-
-_INTEGRATED = "ciSecrets"
-"""The output that names the secrets that came from an upstream's registry."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,11 @@ class CiFiles:
         _Work(tool, recorded, context).remove()
 
     @hookimpl
-    def integrate(self, tool: Tool, upstream: dict[str, Outputs], context: Context) -> Outputs | None:
-        """Set the credentials of a registry that an upstream has, where the options give no password."""
-        return _Work(tool, None, context).connect(upstream)
+    def integrate(
+        self, tool: Tool, status: ResourceStatus, upstream: dict[str, Outputs], context: Context
+    ) -> Outputs:
+        """Connect with what upstreams offer: a webhook, a deploy key, and a registry where the options name none."""
+        return _Work(tool, None, context).connect(upstream, status.outputs or {})
 
 
 def _traits_of(options: Mapping[str, Any]) -> Traits:
@@ -114,7 +115,7 @@ def _traits_of(options: Mapping[str, Any]) -> Traits:
     pipeline = options.get("pipeline")
     registry = pipeline.get("imageRepo") if isinstance(pipeline, dict) else None
     wants = isinstance(registry, dict) and registry.get("password") is None
-    return Traits(can_integrate=wants, repeatable=True)
+    return Traits(can_integrate=True, repeatable=True, integrates=(*OFFERS, *((REGISTRY,) if wants else ())))
 
 
 class _Work:
@@ -123,7 +124,8 @@ class _Work:
     def __init__(self, tool: Tool, recorded: ToolState | None, context: Context) -> None:
         self._options = tool.options
         self._recorded: Mapping[str, Any] = recorded.properties if recorded else {}
-        self._outputs: Mapping[str, Any] = recorded.outputs if recorded else {}
+        self._wired = wired_before(recorded.outputs if recorded else {})
+        self._was_wired = recorded is not None and is_wired(recorded)
         self._context = context
         self._pipeline = tool.options.pipeline if isinstance(tool.options, PipelineOptions) else None
         generic = tool.options.ci if isinstance(tool.options, GenericOptions) else None
@@ -131,6 +133,7 @@ class _Work:
         written = self._pipeline.name if self._pipeline else ""
         name = pipeline_name(tool.address, tool.app, written) if self._pipeline else ""
         self._webhook_wanted = generic.webhook if generic else None
+        self._switched_on = bool(self._recorded.get("switchedOn"))
         self._address = str(tool.address)
         self._place = Place(self._kind, tool.options.scm, name)
         shared = {self._kind.place: self._kind.named} if self._kind.named and name else None
@@ -157,6 +160,7 @@ class _Work:
         target = self._files.target()
         self._leave(target)
         if self._service is not None:
+            self._switched_on = self._switched_on or not self._service.is_active(target.location)
             self._service.activate(target.location)
         wanted = self._wanted
         if self._vault is not None:
@@ -181,20 +185,13 @@ class _Work:
         found = self._files.forge.describe(self._files.place[0])
         if found is not None:
             self._forget(found.location)
+        elif self._service is not None:  # the repository has gone, but not what the service keeps for it
+            self._empty_vault(self._files.place[0])
 
-    def connect(self, upstream: Mapping[str, Outputs]) -> Outputs | None:
-        """Take a registry's credentials from the first upstream that has them."""
-        registry = next(
-            (out["registry"] for out in upstream.values() if _is_registry(out.get("registry"))), None
-        )
-        if registry is None or self._vault is None:
-            return None
-        names = names_for(self._place.name)
-        secrets = {names["IMAGE_REPO_SECRET"]: _as_secret(registry["password"])}
-        if registry.get("user"):
-            secrets[names["IMAGE_REPO_USER"]] = _as_secret(registry["user"])
-        CiSecrets(self._vault, self._files.target().location).put(Wanted(secrets, {}))
-        return {_INTEGRATED: sorted(secrets)}
+    def connect(self, upstream: Mapping[str, Outputs], outputs: Outputs) -> Outputs:
+        """Put in place what upstreams offer, and take away what they do not offer any more."""
+        before = wired_before(outputs)
+        return {NEIGHBOURS: self._wiring.put(self._files.target().location, upstream, before)}
 
     # ---- parts
 
@@ -245,6 +242,20 @@ class _Work:
             return None
         return RepositoryWebhook(hosting, self._webhook_wanted, self._options.scm, self._address)
 
+    @cached_property
+    def _wiring(self) -> Wiring:
+        hosting, place = self._files.forge.hosting, None
+        if self._vault is not None and self._pipeline is not None:
+            names, registry = names_for(self._place.name), self._pipeline.image_repo
+            place = RegistryPlace(
+                self._vault,
+                user=names["IMAGE_REPO_USER"],
+                password=names["IMAGE_REPO_SECRET"],
+                wanted=registry is not None and registry.password is None,
+                others=self._wanted.secrets,
+            )
+        return Wiring(hosting, self._options.scm, self._context, place)
+
     @property
     def _recorded_names(self) -> tuple[list[str], list[str]]:
         return list(self._recorded.get("secrets") or ()), list(self._recorded.get("variables") or ())
@@ -254,15 +265,22 @@ class _Work:
         before = self._files.left_behind(target)
         if before is not None:
             self._forget(before)
+            self._switched_on = False
 
     def _forget(self, location: str) -> None:
         """Remove what was set beside the files."""
         if self._webhook is not None:
             self._webhook.remove(location)
-        if self._vault is None:
-            return
-        secrets, variables = self._recorded_names
-        CiSecrets(self._vault, location).remove([*secrets, *self._outputs.get(_INTEGRATED, ())], variables)
+        self._empty_vault(location)
+
+    def _empty_vault(self, location: str) -> None:
+        """Remove the secrets and variables; switch a service off that was switched on for them."""
+        if self._was_wired:
+            self._wiring.remove(location, self._wired)
+        if self._vault is not None:
+            CiSecrets(self._vault, location).remove(*self._recorded_names)
+        if self._service is not None and self._recorded.get("switchedOn"):
+            self._service.deactivate(location)
 
     def _tell_what_is_missing(self, target: Repository) -> None:
         """Name the secrets that people have to set by hand."""
@@ -279,7 +297,7 @@ class _Work:
 
     @property
     def _upstream_has_registry(self) -> bool:
-        return any(_is_registry(outputs.get("registry")) for outputs in self._context.upstream.values())
+        return bool(offers_of(self._context.upstream, self._context.log).registries)
 
     @property
     def _given(self) -> list[str]:
@@ -301,10 +319,14 @@ class _Work:
             properties |= CiSecrets(self._vault, location).look(*self._names(wanted))
         if self._service is not None:
             properties["active"] = self._service.is_active(location)
+            properties["switchedOn"] = self._switched_on
         hook = self._webhook.look(location) if self._webhook is not None else None
         if hook is not None or self._webhook_wanted is not None:
             properties["webhook"] = hook
+        properties[NEIGHBOURS] = self._wiring.look(location, self._wired) if wanted is None else {}
         outputs: dict[str, Any] = {"repoURL": there.repository.url, "pipelineFile": next(iter(there.blobs))}
+        if self._wired:
+            outputs[NEIGHBOURS] = dict(self._wired)
         info = {"head": there.head}
         if there.waits:
             info["proposal"] = self._where_it_waits(there)
@@ -320,17 +342,6 @@ class _Work:
         hosting = self._files.forge.hosting
         found = hosting.proposal(there.repository.location, there.waits) if hosting else None
         return found.url if found else there.waits
-
-
-def _is_registry(output: object) -> bool:
-    return isinstance(output, dict) and bool(output.get("password"))
-
-
-def _as_secret(value: object) -> Secret:
-    if isinstance(value, Secret | str):
-        return value if isinstance(value, Secret) else Secret.plain(value)
-    message = "the output `registry` has a user or a password that is no text"
-    raise OperationError(message)
 
 
 def _tool(doc: str, options: type[PipelineOptions]) -> CiFiles:

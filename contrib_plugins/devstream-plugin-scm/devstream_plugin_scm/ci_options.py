@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
-from devstream.api import Secret, option
+from devstream.api import OperationError, Secret, WrongOption, option
 from devstream_plugin_scm.ci_kinds import EVERYWHERE, KINDS
 from devstream_plugin_scm.ci_templates import check_location
 from devstream_plugin_scm.options import Pipeline
-from devstream_plugin_scm.repository import TargetRepo, check_service
-from devstream_plugin_scm.sources import BUILTIN
+from devstream_plugin_scm.repo_url import without_login
+from devstream_plugin_scm.repository import TargetRepo, at_option, check_service
+from devstream_plugin_scm.sources import BUILTIN, check_path
 
 __all__ = [
     "PipelineOptions",
@@ -34,7 +35,7 @@ def _check_forge(kind_name: str, repo: TargetRepo) -> None:
     kind = KINDS[kind_name]
     if repo.scm_type not in kind.forges:
         message = f"{kind.title} does not look at repositories on {repo.scm_type}"
-        raise ValueError(message)
+        raise WrongOption(message, "scm.scmType", suggestion=f"it does on {', '.join(sorted(kind.forges))}")
 
 
 class PipelineOptions(Struct, kw_only=True):
@@ -54,7 +55,7 @@ class PipelineOptions(Struct, kw_only=True):
                 shipped would do nothing with these options.
         """
         _check_forge(self.kind_name, self.scm)
-        check_location(self.pipeline.config_location)
+        at_option("pipeline.configLocation", check_location, self.pipeline.config_location)
         if not self.pipeline.config_location or self.pipeline.config_location.startswith(BUILTIN):
             self.pipeline.check_that_it_does_something()
 
@@ -124,8 +125,7 @@ class CiAccount(Struct, kw_only=True):
         Raises:
             ValueError: it is none.
         """
-        if self.url:
-            check_service(self.url)
+        at_option("url", check_service, self.url)
 
 
 class CircleCiOptions(PipelineOptions, kw_only=True):
@@ -167,8 +167,8 @@ class CiWebhook(Struct, kw_only=True):
         """
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.fragment:
-            message = f'"{self.url}" cannot be the address of a webhook'
-            raise ValueError(message)
+            message = f'"{without_login(self.url)}" cannot be the address of a webhook'
+            raise WrongOption(message, "url")
 
 
 class GenericCi(Struct, kw_only=True, rename="camel"):
@@ -200,7 +200,12 @@ class GenericCi(Struct, kw_only=True, rename="camel"):
         if bool(self.config_location) == bool(self.config_contents):
             message = "give either configLocation or configContents"
             raise ValueError(message)
-        check_location(self.config_location)
+        at_option("configLocation", check_location, self.config_location)
+        for name in self.config_contents:
+            try:
+                check_path(name)
+            except OperationError as error:
+                raise WrongOption(str(error), "configContents") from error
 
 
 class GenericOptions(Struct, kw_only=True):

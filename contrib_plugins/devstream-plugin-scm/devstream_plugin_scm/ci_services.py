@@ -28,6 +28,9 @@ class CiService(Vault, Protocol):
     def activate(self, location: str) -> None:
         """Make it build a repository; that it does already is fine."""
 
+    def deactivate(self, location: str) -> None:
+        """Make it build a repository no longer; that it does not know it is fine. Builds that were made stay."""
+
 
 def open_service(options: Any, context: Context) -> CiService | None:
     """Give the CI service that options have an account for; None for none."""
@@ -94,9 +97,12 @@ class CircleCi(_SecretsOnly):
         return self._rest.find(f"/v2/project{self._slug(location)}") is not None
 
     def activate(self, location: str) -> None:
-        """Follow the project."""
-        if not self.is_active(location):
-            self._rest.send("POST", f"/v1.1/project{self._slug(location)}/follow")
+        """Follow the project; one that CircleCI knows may not be followed by anybody."""
+        self._rest.send("POST", f"/v1.1/project{self._slug(location)}/follow")
+
+    def deactivate(self, location: str) -> None:
+        """Follow the project no longer."""
+        _send_if_there(self._rest, f"/v1.1/project{self._slug(location)}/unfollow")
 
     def secret_names(self, location: str) -> frozenset[str]:
         """List the project's environment variables."""
@@ -156,6 +162,10 @@ class Travis(_SecretsOnly):
             if not (error.unsettled or error.status == 409) or not self.is_active(location):
                 raise
 
+    def deactivate(self, location: str) -> None:
+        """Deactivate the repository."""
+        _send_if_there(self._rest, self._path(location, "deactivate"))
+
     def secret_names(self, location: str) -> frozenset[str]:
         """List the environment variables."""
         return frozenset(self._ids(location))
@@ -176,6 +186,14 @@ class Travis(_SecretsOnly):
         there = self._ids(location).get(name)
         if there:
             self._rest.remove(self._path(location, "env_var", there))
+
+
+def _send_if_there(rest: Rest, path: str) -> None:
+    try:
+        rest.send("POST", path)
+    except RestError as error:
+        if error.status != 404:
+            raise
 
 
 def _owner_and_name(location: str) -> tuple[str, str]:

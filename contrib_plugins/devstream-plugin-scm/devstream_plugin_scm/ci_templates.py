@@ -15,7 +15,7 @@ from devstream_plugin_scm.archives import is_archive
 from devstream_plugin_scm.downloads import Download, download, plain_url
 from devstream_plugin_scm.forge import File
 from devstream_plugin_scm.pinning import Pin, Templates
-from devstream_plugin_scm.repo_url import is_schemeless, kind_of_host
+from devstream_plugin_scm.repo_url import is_schemeless, kind_of_host, without_login
 from devstream_plugin_scm.sources import MAX_FILE, check_path, digest_of, read_location, unknown_builtin
 from devstream_plugin_scm.template_cache import TemplateCache, cache_folder
 from devstream_plugin_scm.template_repo import TemplateRepo
@@ -51,17 +51,25 @@ class _Remote(NamedTuple):
     file: str
 
 
-def check_location(location: str) -> None:
+def check_location(location: str, shipped: str = PIPELINES) -> None:
     """Check what can be checked of a location without looking.
+
+    Args:
+        shipped: the folder that ``builtin:`` names are looked up in; absolute for another package's.
 
     Raises:
         ValueError: there is no such built-in pipeline, or it is no URL of a template.
     """
-    wrong = unknown_builtin(location, PIPELINES)
+    wrong = unknown_builtin(location, shipped)
     if wrong:
         raise ValueError(wrong)
-    if _is_elsewhere(location) and not _is_plain_file(location):
+    if not _is_elsewhere(location):
+        return
+    if not _is_plain_file(location):
         _remote(location)
+    elif location != without_login(location):
+        message = "a URL must not hold a user or a token: give a git repository, a folder or an archive"
+        raise ValueError(message)
 
 
 class PipelineTemplates:
@@ -71,14 +79,21 @@ class PipelineTemplates:
         location: as written in options; `check_location` has seen it.
         recorded: the recorded properties.
         defaults: what a shipped template is used with, which is a part of what it is.
+        shipped: the folder that ``builtin:`` names are looked up in; absolute for another package's.
     """
 
     def __init__(
-        self, location: str, context: Context, recorded: Mapping[str, Any], defaults: str = ""
+        self,
+        location: str,
+        context: Context,
+        recorded: Mapping[str, Any],
+        defaults: str = "",
+        shipped: str = PIPELINES,
     ) -> None:
         self._location = location
         self._context = context
         self._defaults = defaults
+        self._shipped = shipped
         self._known = Pin.recorded(recorded)
 
     def look(self) -> Mapping[str, Any]:
@@ -112,8 +127,24 @@ class PipelineTemplates:
             tree = {path: file for path, file in tree.items() if path == remote.file}
         return PipelineTemplate(tree, pin._asdict())
 
+    def latest(self) -> dict[str, Any]:
+        """Compare the pin with what the source has now: ``pinned``, ``latest`` and ``behind``.
+
+        Raises:
+            OperationError: the source cannot be asked.
+        """
+        if _is_elsewhere(self._location) and not _is_plain_file(self._location):
+            return Templates(_remote(self._location).source, self._context, self._known).latest()
+        if _is_elsewhere(self._location):
+            url = self._location.partition("#sha256=")[0]
+            now = Pin(url, "", None, digest_of(_fetched(self._context, url, "")))
+        else:
+            now = Pin(**self._local().pin)
+        pinned = self._known.digest if self._known else None
+        return {"url": now.url, "pinned": pinned, "latest": now.digest, "behind": now.digest != pinned}
+
     def _local(self) -> PipelineTemplate:
-        tree = read_location(self._location, folder=self._context.folder, shipped=PIPELINES)
+        tree = read_location(self._location, folder=self._context.folder, shipped=self._shipped)
         digest = digest_of({**tree, "\0defaults": File(self._defaults.encode())})
         return PipelineTemplate(tree, Pin(self._location, "", None, digest)._asdict())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from devstream_plugin_scm.bitbucket import is_cloud
 from devstream_plugin_scm.hosting import Webhook, is_our_webhook, webhook_url
-from devstream_plugin_scm.places import place_of
 
 if TYPE_CHECKING:
     from devstream_plugin_scm.ci_options import CiWebhook
@@ -19,7 +19,6 @@ _EVENTS = {
     "gitea": ("pull_request", "push"),
     "gitlab": ("merge_requests", "push"),
 }
-_CLOUD = "bitbucket.org"
 _CLOUD_EVENTS = ("pullrequest:created", "pullrequest:updated", "repo:push")
 _DATA_CENTER_EVENTS = ("pr:from_ref_updated", "pr:opened", "repo:refs_changed")
 
@@ -46,16 +45,17 @@ class RepositoryWebhook:
         shown = {"url": ours[0].url, "events": sorted(ours[0].events), "active": ours[0].active}
         return {**shown, "copies": len(ours)} if len(ours) > 1 else shown
 
-    def put(self, location: str) -> None:
-        """Make it, or bring it in line; one is enough, and none where none is wanted."""
-        ours = self._ours(location)
+    def put(self, location: str) -> str:
+        """Make it, or bring it in line; one is enough, and none where none is wanted. Give its id."""
+        ours, made = self._ours(location), ""
         if self._wanted is not None:
             url = webhook_url(self._wanted.url, self._address)
             hook = Webhook(url, tuple(self._wanted.events) or self._events(), ours[0].id if ours else "")
-            self._hosting.put_webhook(location, hook, self._wanted.secret)
+            made = self._hosting.put_webhook(location, hook, self._wanted.secret).id
             ours = ours[1:]
         for more in ours:
             self._hosting.delete_webhook(location, more.id)
+        return made
 
     def remove(self, location: str) -> None:
         """Remove it; that it is gone already is fine."""
@@ -68,6 +68,4 @@ class RepositoryWebhook:
     def _events(self) -> tuple[str, ...]:
         if self._repo.scm_type != "bitbucket":
             return _EVENTS[self._repo.scm_type]
-        return (
-            _CLOUD_EVENTS if place_of(self._repo, f"https://{_CLOUD}").host == _CLOUD else _DATA_CENTER_EVENTS
-        )
+        return _CLOUD_EVENTS if is_cloud(self._repo) else _DATA_CENTER_EVENTS

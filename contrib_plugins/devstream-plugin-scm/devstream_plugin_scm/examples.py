@@ -29,10 +29,18 @@ LOCAL_CI: Mapping[str, Any] = MappingProxyType(
         "pipeline": {"commands": ["python3 -m unittest discover"]},
     }
 )
+_WORKFLOW = """\
+on: push
+jobs:
+  hello:
+    runs-on: ubuntu-latest
+    steps:
+      - run: echo hello
+"""
 GENERIC: Mapping[str, Any] = MappingProxyType(
     {
         "scm": _repository("github"),
-        "ci": {"type": "github", "configContents": {"hello.yml": "on: [push]\njobs: {}\n"}},
+        "ci": {"type": "github", "configContents": {"hello.yml": _WORKFLOW}},
     }
 )
 _SERVICES = frozenset({"github", "gitlab", "gitea", "bitbucket"})

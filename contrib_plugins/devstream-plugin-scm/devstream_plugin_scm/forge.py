@@ -131,6 +131,7 @@ class Repository:
         rendered: the commit that holds what a template was last rendered to.
         proposed: branches of ours that wait for people's consent, or did not get it, with their head commits.
         id: the service's own id of it, which survives renames; empty for a folder.
+        ssh_url: what to clone over ssh; empty where its service has none.
     """
 
     location: str
@@ -142,6 +143,7 @@ class Repository:
     web_url: str | None = None
     proposed: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
+    ssh_url: str = ""
 
 
 class Rendered(NamedTuple):
@@ -166,6 +168,17 @@ class Order(NamedTuple):
     message: str
     decide: Decide
     rendered: Mapping[str, File] | None = None
+    explain: Callable[[], str] | None = None
+
+    @property
+    def body(self) -> str:
+        """What there is to say beyond the first line; known once ``decide`` has decided."""
+        return self.explain() if self.explain else ""
+
+    @property
+    def text(self) -> str:
+        """The whole message of the commit."""
+        return f"{self.message}\n\n{self.body}".strip()
 
 
 class Forge(Protocol):
@@ -188,7 +201,7 @@ class Forge(Protocol):
         """Give a repository another location, with everything in it."""
 
     def start_branch(self, location: str, branch: str, commit: str) -> None:
-        """Begin a branch at a commit where there is no such branch, and make it the default one."""
+        """Begin a branch at a commit, or find it there, and make it the default one."""
 
     def delete(self, location: str) -> None:
         """Remove a repository with everything in it; that it is gone already is fine."""
@@ -206,6 +219,7 @@ class Forge(Protocol):
         rendered: Mapping[str, File] | None = None,
         delivery: Delivery = Delivery.PUSH,
         proposal: str = "",
+        explain: Callable[[], str] | None = None,
     ) -> str | None:
         """Push one commit to a branch, and beside it what a template was rendered to.
 
@@ -213,10 +227,14 @@ class Forge(Protocol):
 
         Args:
             proposal: the branch that a pull request is made from (`proposal_branch`), where one is needed.
+            explain: says more than ``message``, of what ``decide`` decided, in the commit and the pull request.
 
         Returns:
             The commit; None where there was nothing to change.
         """
+
+    def withdraw(self, location: str, proposal: str) -> None:
+        """Close the pull request from a branch of ours, and remove the branch; that they are gone already is fine."""
 
 
 def proposal_branch(address: object) -> str:

@@ -13,7 +13,7 @@ from devstream_plugin_scm.archives import MAX_ARCHIVE, read_archive
 from devstream_plugin_scm.git import Git
 from devstream_plugin_scm.repo_url import parse_repo_url
 from devstream_plugin_scm.sources import MAX_FILES, MAX_TREE
-from devstream_plugin_scm.workshop import Workshop, fetching
+from devstream_plugin_scm.workshop import Workshop, fetching, own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -106,10 +106,8 @@ class GitSource(NamedTuple):
     @contextmanager
     def _open(self, digits: int) -> Iterator[Workshop]:
         if isinstance(self.place, Path):
-            from tempfile import TemporaryDirectory
-
-            with TemporaryDirectory(prefix="devstream-scm-", ignore_cleanup_errors=True) as folder:
-                yield Workshop(self.context, str(self.place), Path(folder), digits=digits, reads=True)
+            with own_folder() as folder:
+                yield Workshop(self.context, str(self.place), folder, digits=digits, reads=True)
         else:
             with fetching(self.context, self.place, digits=digits, reads=True) as workshop:
                 yield workshop

@@ -1,11 +1,16 @@
-"""`Gitea`: repositories on Gitea and Forgejo, by their REST API (version 1; the same for both)."""
+"""`Gitea`: repositories on Gitea and Forgejo, by their REST API (version 1; the same for both).
+
+What their description does not say is in their source, which the comments name by the path in the repository.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from devstream.api import OperationError
+from devstream.api import OperationError, nearest
+from devstream_plugin_scm.deploy_keys import bare_key, put_key
 from devstream_plugin_scm.hosting import (
+    DeployKey,
     Hosted,
     Login,
     Proposal,
@@ -15,7 +20,7 @@ from devstream_plugin_scm.hosting import (
     marked_address,
 )
 from devstream_plugin_scm.places import place_of, split_location
-from devstream_plugin_scm.rest import Rest, RestError, authorization, check_clear, steps
+from devstream_plugin_scm.rest import Rest, RestError, attempts, authorization, check_clear, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +32,33 @@ if TYPE_CHECKING:
 __all__ = ["Gitea"]
 
 DEFAULT_URL = "https://gitea.com"
+_LATER = "try again later"
+_STYLES = {
+    "merge": "allow_merge_commits",
+    "squash": "allow_squash_merge",
+    "rebase": "allow_rebase",
+    "rebase-merge": "allow_rebase_explicit",
+}
+"""Ways to merge, by the setting of a repository that allows them (modules/structs/repo.go)."""
+_NEW_HINT = (
+    "is it an organisation, and may the token make repositories there? "
+    "(scopes `write:organization` and `write:repository`; for repositories of one's own `write:user` instead)"
+)
+_EVENTS = (
+    *(
+        "create",
+        "delete",
+        "fork",
+        "issue_assign",
+        "issue_comment",
+        "issue_label",
+        "issue_milestone",
+        "issues",
+    ),
+    *("issues_only", "package", "pull_request", "pull_request_assign", "pull_request_comment"),
+    *("pull_request_label", "pull_request_milestone", "pull_request_only", "pull_request_review"),
+    *("pull_request_review_request", "pull_request_sync", "push", "release", "repository", "wiki"),
+)
 
 
 class Gitea:
@@ -34,13 +66,20 @@ class Gitea:
 
     Args:
         repo: says where it is and with which token.
+
+    Attributes:
+        patience: seconds that Gitea gets to find out whether a pull request can be merged.
     """
+
+    patience: float = 20.0
 
     def __init__(self, repo: RepoInfo, context: Context) -> None:
         place = place_of(repo, DEFAULT_URL)
         check_clear(place.url, allow_http=repo.allow_http)
+        self._place = place
         self._host = place.host
         self._repo = repo
+        self._context = context
         api = repo.api_url.rstrip("/") or f"{place.url}/api/v1"
         check_clear(api, allow_http=repo.allow_http)
         self._rest = Rest(
@@ -64,15 +103,20 @@ class Gitea:
         return None if found is None else self._hosted(found)
 
     def _hosted(self, found: dict[str, Any]) -> Hosted:
+        """Describe a repository, at the address that users named: git shows the token there.
+
+        Gitea's own ``clone_url`` begins with its setting ROOT_URL, which may be another host.
+        """
         return Hosted(
             id=str(found["id"]),
             location=f"{self._host}/{found['full_name']}",
-            clone_url=found["clone_url"],
+            clone_url=f"{self._place.url}/{found['full_name']}.git",
             web_url=found["html_url"],
             default_branch=found.get("default_branch") or "",
             address=marked_address(found.get("description")),
             visibility="private" if found.get("private") else "public",
             archived=bool(found.get("archived")),
+            ssh_url=found.get("ssh_url") or "",
         )
 
     def create(self, location: str, *, mark: Mark, visibility: str) -> Hosted:
@@ -88,22 +132,47 @@ class Gitea:
             "default_branch": self._repo.branch or "main",
             "auto_init": False,
         }
-        mine = self._rest.get("/user")["login"].casefold() == owner.casefold()
+        path = "/user/repos" if self._is_mine(owner) else steps("orgs", owner, "repos")
         try:
-            made = self._rest.send("POST", "/user/repos" if mine else steps("orgs", owner, "repos"), wanted)
+            made = self._rest.send("POST", path, wanted)
         except RestError as error:
             there = self.find(location) if error.status == 409 or error.unsettled else None
-            if there is None:
-                raise
-            return there
+            if there is not None:
+                return there
+            if error.status == 404:
+                raise RestError(error.diagnostic.summary, status=404, suggestion=_NEW_HINT) from None
+            raise
+        if made["private"] != wanted["private"]:  # FORCE_PRIVATE
+            self._context.log.warning(f"{made['html_url']} is private: this Gitea has no public repositories")
         return self._hosted(made)
 
+    def _is_mine(self, owner: str) -> bool:
+        """Tell whether the token belongs to an owner; one that may not even read its user makes nothing there.
+
+        Making a repository takes the scope `write:user` or `write:organization` besides `write:repository`
+        (routers/api/v1/api.go).
+        """
+        if owner == self._repo.org:
+            return False
+        try:
+            mine: str = self._rest.get("/user")["login"]
+        except RestError as error:
+            if error.status == 403:
+                return False
+            raise
+        return mine.casefold() == owner.casefold()
+
     def move(self, location: str, target: str) -> Hosted:
-        """Rename, transfer, or both."""
-        (owner, name), (new_owner, new_name) = (split_location(at, self._host) for at in (location, target))
+        """Rename, transfer, or both, from wherever an earlier attempt or people have left it."""
+        now = self.find(location)
+        if now is None:
+            message = f"there is no repository {location}"
+            raise OperationError(message)
+        owner, name = split_location(now.location, self._host)
+        new_owner, new_name = split_location(target, self._host)
         if name != new_name:
-            self._rest.send("PATCH", self._path(location), {"name": new_name})
-        if owner != new_owner:
+            self._rest.send("PATCH", self._path(now.location), {"name": new_name})
+        if owner.casefold() != new_owner.casefold():
             path = self._path(f"{self._host}/{owner}/{new_name}", "transfer")
             self._rest.send("POST", path, {"new_owner": new_owner})
         found = self.find(target)
@@ -117,8 +186,11 @@ class Gitea:
         self._rest.remove(self._path(location))
 
     def set_default_branch(self, location: str, branch: str) -> None:
-        """Make a branch the default one."""
-        self._rest.send("PATCH", self._path(location), {"default_branch": branch})
+        """Make a branch the default one; one that is not there Gitea passes over (routers/api/v1/repo/repo.go)."""
+        now = self._rest.send("PATCH", self._path(location), {"default_branch": branch})["default_branch"]
+        if now != branch:
+            message = f"the default branch of {location} is still {now}: Gitea knows no branch {branch}"
+            raise OperationError(message, suggestion="push it first")
 
     def login(self) -> Login | None:
         """Give the token: as a password it goes with any user."""
@@ -128,15 +200,11 @@ class Gitea:
     # ---- pull requests
 
     def proposal(self, location: str, branch: str) -> Proposal | None:
-        """Find the newest pull request from a branch."""
-        found = [
-            pull
-            for pull in self._rest.pages(self._path(location, "pulls"), state="all", sort="recentupdate")
-            if pull["head"]["ref"] == branch
-        ]
-        if not found:
-            return None
-        return _proposal(max(found, key=lambda pull: (pull["state"] == "open", pull["number"])))
+        """Find the newest pull request from a branch: Gitea lists the newest first."""
+        path = self._path(location, "pulls")
+        listed = (pull for state in ("open", "closed") for pull in self._rest.pages(path, state=state))
+        found = next((pull for pull in listed if _comes_from(pull, branch)), None)
+        return _proposal(found) if found else None
 
     def propose(self, location: str, *, branch: str, base: str, title: str, body: str) -> Proposal:
         """Open a pull request."""
@@ -150,12 +218,35 @@ class Gitea:
             return there
 
     def merge(self, location: str, proposal: Proposal) -> None:
-        """Merge a pull request with a merge commit."""
+        """Merge a pull request with a merge commit, or by what the repository allows.
+
+        Gitea finds out later whether it can be merged, and says until then what it says of conflicts too
+        (`CheckPullMergeable` in services/pull/check.go).
+        """
+        path = self._path(location, "pulls", proposal.number)
+        style = _style(self._rest.get(self._path(location)))
+        for last in attempts(self._context, self.patience):
+            try:
+                self._rest.send("POST", f"{path}/merge", {"Do": style})
+            except RestError as error:
+                if self._rest.get(path).get("merged"):
+                    return
+                if error.status != 405 or _LATER not in str(error):
+                    raise
+                if last:
+                    message = f"Gitea does not merge {proposal.url} into {proposal.base}"
+                    hint = "it conflicts, or is not checked yet: look at it there"
+                    raise RestError(message, status=405, suggestion=hint) from None
+            else:
+                return
+
+    def decline(self, location: str, proposal: Proposal) -> None:
+        """Close a pull request."""
         try:
-            self._rest.send("POST", self._path(location, "pulls", proposal.number, "merge"), {"Do": "merge"})
+            self._rest.send("PATCH", self._path(location, "pulls", proposal.number), {"state": "closed"})
         except RestError:
             now = self.proposal(location, proposal.branch)
-            if now is None or now.state is not ProposalState.MERGED:
+            if now is None or now.state is ProposalState.OPEN:
                 raise
 
     # ---- webhooks
@@ -176,9 +267,10 @@ class Gitea:
             config["secret"] = secret.reveal()
         wanted = {"config": config, "events": list(hook.events), "active": hook.active}
         if hook.id:
-            self._rest.send("PATCH", self._path(location, "hooks", hook.id), wanted)
-            return hook
-        made = self._rest.send("POST", self._path(location, "hooks"), {"type": "gitea", **wanted})
+            made = self._rest.send("PATCH", self._path(location, "hooks", hook.id), wanted)
+        else:
+            made = self._rest.send("POST", self._path(location, "hooks"), {"type": "gitea", **wanted})
+        _check_events(hook.events, made["events"])
         return hook._replace(id=str(made["id"]))
 
     def delete_webhook(self, location: str, hook_id: str) -> None:
@@ -230,8 +322,62 @@ class Gitea:
         """Replace the topics."""
         self._rest.send("PUT", self._path(location, "topics"), {"topics": list(topics)})
 
+    # ---- deploy keys
+
+    def deploy_keys(self, location: str) -> Sequence[DeployKey]:
+        """List the deploy keys."""
+        return [_deploy_key(key) for key in self._rest.pages(self._path(location, "keys"))]
+
+    def put_deploy_key(self, location: str, key: DeployKey) -> DeployKey:
+        """Make a deploy key."""
+        return put_key(
+            location,
+            key,
+            listed=lambda: self.deploy_keys(location),
+            make=lambda wanted: self._make_deploy_key(location, wanted),
+            remove=lambda key_id: self.delete_deploy_key(location, key_id),
+        )
+
+    def _make_deploy_key(self, location: str, key: DeployKey) -> DeployKey:
+        wanted = {"title": key.title, "key": key.key, "read_only": key.read_only}
+        return _deploy_key(self._rest.send("POST", self._path(location, "keys"), wanted))
+
+    def delete_deploy_key(self, location: str, key_id: str) -> None:
+        """Remove a deploy key."""
+        self._rest.remove(self._path(location, "keys", key_id))
+
+
+def _comes_from(pull: dict[str, Any], branch: str) -> bool:
+    """Tell whether a pull request is from a branch of the same repository; ``ref`` forgets one that is gone.
+
+    As in services/convert/pull.go. Somebody's fork may have a branch of the same name.
+    """
+    head = pull["head"]
+    return bool(head["label"] == branch and head["repo_id"] == pull["base"]["repo_id"])
+
 
 def _proposal(pull: dict[str, Any]) -> Proposal:
     merged = bool(pull.get("merged"))
     state = ProposalState.MERGED if merged else ProposalState(pull["state"])
-    return Proposal(pull["number"], pull["html_url"], pull["head"]["ref"], pull["base"]["ref"], state)
+    return Proposal(pull["number"], pull["html_url"], pull["head"]["label"], pull["base"]["ref"], state)
+
+
+def _style(repository: dict[str, Any]) -> str:
+    """Choose how a pull request is merged."""
+    allowed = ((style, repository.get(setting)) for style, setting in _STYLES.items())
+    return next((style for style, may in allowed if may is not False), "merge")
+
+
+def _check_events(wanted: Sequence[str], shown: Sequence[str]) -> None:
+    """Refuse an event that Gitea passed over; one word may stand for many (`addHook` in routers/api/v1/utils/hook.go)."""
+    for event in wanted:
+        begins = event.casefold().removesuffix("_only")
+        if not any(on.startswith(begins) for on in shown):
+            message = f'Gitea has no webhook event "{event}"'
+            raise OperationError(
+                message, suggestion=nearest(event, _EVENTS) or f"it has: {', '.join(_EVENTS)}"
+            )
+
+
+def _deploy_key(found: dict[str, Any]) -> DeployKey:
+    return DeployKey(found["title"], bare_key(found["key"]), found["read_only"], str(found["id"]))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from devstream.api import OperationCancelled, OperationError, RetryableError
+from devstream.api import OperationError, RetryableError
+from devstream_plugin_scm.deploy_keys import bare_key, put_key
 from devstream_plugin_scm.github_api import GitHubAPI
 from devstream_plugin_scm.hosting import (
+    DeployKey,
     Hosted,
     Login,
     Proposal,
@@ -18,13 +19,14 @@ from devstream_plugin_scm.hosting import (
     marked_address,
 )
 from devstream_plugin_scm.places import Place, place_of, split_location
-from devstream_plugin_scm.rest import RestError, check_clear, steps
+from devstream_plugin_scm.rest import RestError, attempts, check_clear, steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from github.PullRequest import PullRequest
     from github.Repository import Repository
+    from github.RepositoryKey import RepositoryKey
 
     from devstream.api import Context, Secret
     from devstream_plugin_scm.forge import Mark
@@ -36,7 +38,6 @@ __all__ = ["GitHub", "github_place", "api_of"]
 DEFAULT_URL = "https://github.com"
 _LOGIN = "x-access-token"
 _CLOUD = ".ghe.com"
-_POLL = 0.5
 
 
 class GitHub:
@@ -46,7 +47,7 @@ class GitHub:
         repo: says where it is and with which token.
 
     Attributes:
-        patience: seconds that a transfer is waited for.
+        patience: seconds that what GitHub does later is waited for.
     """
 
     patience: float = 60.0
@@ -103,18 +104,29 @@ class GitHub:
             address=marked_address(found.description),
             visibility=found.visibility or ("private" if found.private else "public"),
             archived=bool(found.archived),
+            ssh_url=found.ssh_url or "",
         )
 
     def create(self, location: str, *, mark: Mark, visibility: str) -> Hosted:
         """Make an empty repository of the token's user or of an organisation."""
         owner, name = split_location(location, self._place.host)
         try:
-            return self._hosted(self._make(owner, name, description_of(mark), visibility))
+            made = self._hosted(self._make(owner, name, description_of(mark), visibility))
         except RestError as error:
             there = self.find(location) if error.status == 422 or error.unsettled else None
             if there is None or there.location.casefold() != location.casefold():
                 raise
             return there
+        return self._shown(made)
+
+    def _shown(self, made: Hosted) -> Hosted:
+        """Wait until what was made is found: GitHub answers before all of its servers know."""
+        for _ in attempts(self._context, self.patience):
+            found = self.find(made.location)
+            if found is not None:
+                return found
+        message = f"GitHub has made {made.location}, and does not find it yet"
+        raise RetryableError(message)
 
     def _make(self, owner: str, name: str, description: str, visibility: str) -> Repository:
         from github.AuthenticatedUser import AuthenticatedUser
@@ -161,22 +173,12 @@ class GitHub:
 
     def _arrived(self, moved: Hosted, target: str) -> Hosted:
         """Wait until a repository is where it is sent: GitHub says yes to a transfer before it is done."""
-        until = time.monotonic() + self.patience
-        while True:
+        for _ in attempts(self._context, self.patience):
             found = self.find(target)
             if found and found.location.casefold() == target.casefold():
                 return found
-            if time.monotonic() >= until:
-                break
-            self._pause()
         message = f"{moved.location} did not become {target}"
         raise OperationError(message, suggestion="its new owner may have to accept it: they got a mail")
-
-    def _pause(self) -> None:
-        if self._context.cancelled:
-            message = "the run is being stopped"
-            raise OperationCancelled(message)
-        time.sleep(_POLL)
 
     def delete(self, location: str) -> None:
         """Remove a repository."""
@@ -216,19 +218,32 @@ class GitHub:
             return there
 
     def merge(self, location: str, proposal: Proposal) -> None:
-        """Merge a pull request: with a merge commit, or by what the repository allows."""
+        """Merge a pull request: with a merge commit, or by what the repository allows.
+
+        Whether it can be merged GitHub finds out later, and refuses until then.
+        """
+        method = self._method(location)
+        for last in attempts(self._context, self.patience):
+            if self._is_merged(location, proposal, method, last=last):
+                return
+
+    def _is_merged(self, location: str, proposal: Proposal, method: str, *, last: bool) -> bool:
         from github.PullRequest import PullRequest
 
         pull = PullRequest(self._requester, url=self._path(location, "pulls", proposal.number))
         try:
-            pull.merge(merge_method=self._method(location))
+            pull.merge(merge_method=method)
         except RestError as error:
-            if pull.complete().merged:
-                return
+            now = self._api.get(pull.url)
+            if now["merged"]:
+                return True
             if error.status == 405 and "try the merge again" in str(error):
                 message = f"{proposal.base} changed while {proposal.url} was merged"
                 raise RetryableError(message) from error
+            if error.status == 405 and now["mergeable"] is None and not last:
+                return False
             raise
+        return True
 
     def _method(self, location: str) -> str:
         found = self._repository(location).complete()
@@ -238,6 +253,13 @@ class GitHub:
             "rebase": found.allow_rebase_merge,
         }
         return next((method for method, may in allowed.items() if may is not False), "merge")
+
+    def decline(self, location: str, proposal: Proposal) -> None:
+        """Close a pull request."""
+        from github.PullRequest import PullRequest
+
+        pull = PullRequest(self._requester, url=self._path(location, "pulls", proposal.number))
+        pull.edit(state="closed")
 
     # ---- webhooks
 
@@ -281,6 +303,27 @@ class GitHub:
     def delete_webhook(self, location: str, hook_id: str) -> None:
         """Remove a webhook."""
         self._api.remove(self._path(location, "hooks", hook_id))
+
+    # ---- deploy keys
+
+    def deploy_keys(self, location: str) -> Sequence[DeployKey]:
+        """List the deploy keys."""
+        return [_deploy_key(key) for key in self._repository(location).get_keys()]
+
+    def put_deploy_key(self, location: str, key: DeployKey) -> DeployKey:
+        """Make a deploy key; GitHub takes each key once, wherever it is."""
+        keys = self._repository(location)
+        return put_key(
+            location,
+            key,
+            listed=lambda: self.deploy_keys(location),
+            make=lambda new: _deploy_key(keys.create_key(new.title, new.key, read_only=new.read_only)),
+            remove=lambda key_id: self.delete_deploy_key(location, key_id),
+        )
+
+    def delete_deploy_key(self, location: str, key_id: str) -> None:
+        """Remove a deploy key."""
+        self._api.remove(self._path(location, "keys", key_id))
 
     # ---- Actions
 
@@ -340,3 +383,7 @@ def api_of(place: Place) -> str:
 def _proposal(pull: PullRequest) -> Proposal:
     state = ProposalState.MERGED if pull.merged_at else ProposalState(pull.state)
     return Proposal(pull.number, pull.html_url, pull.head.ref, pull.base.ref, state)
+
+
+def _deploy_key(found: RepositoryKey) -> DeployKey:
+    return DeployKey(found.title, bare_key(found.key), found.read_only, str(found.id))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["GitHubAPI", "API_VERSION"]
 
 API_VERSION = "2022-11-28"
-_REPEATED = (307, 308)
 _SECONDARY = "60"
 """Seconds to wait, as GitHub asks for, where it limits somebody without saying for how long."""
 _LONGEST = 300
@@ -62,10 +61,6 @@ class GitHubAPI(Rest):
         if _limited(answer) and not used_up and "retry-after" not in answer.headers:
             answer.headers["retry-after"] = _SECONDARY
         return answer
-
-    def _moved(self, method: str, answer: httpx.Response) -> str:
-        """Give where a renamed thing is now: GitHub wants a change to be asked again there, as it was."""
-        return super()._moved("GET" if answer.status_code in _REPEATED else method, answer)
 
     def _refusal(self, method: str, path: str, answer: httpx.Response) -> RestError:
         status = answer.status_code

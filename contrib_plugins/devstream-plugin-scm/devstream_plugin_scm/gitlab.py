@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from devstream.api import Context, Secret
     from devstream_plugin_scm.forge import Mark
-    from devstream_plugin_scm.hosting import Proposal, Webhook
+    from devstream_plugin_scm.hosting import DeployKey, Proposal, Webhook
     from devstream_plugin_scm.repository import RepoInfo
 
 __all__ = ["GitLab"]
@@ -108,6 +108,7 @@ class GitLab:
             address=marked_address(found.get("description")),
             visibility=found.get("visibility") or "",
             archived=bool(found.get("archived")),
+            ssh_url=found.get("ssh_url_to_repo") or "",
         )
 
     def create(self, location: str, *, mark: Mark, visibility: str) -> Hosted:
@@ -250,6 +251,10 @@ class GitLab:
 
         gitlab_merge_requests.merge(self._project(location), proposal, self._api, self.patience)
 
+    def decline(self, location: str, proposal: Proposal) -> None:
+        """Close a merge request."""
+        self._project(location).mergerequests.update(proposal.number, {"state_event": "close"})
+
     # ---- webhooks
 
     def webhooks(self, location: str) -> Sequence[Webhook]:
@@ -269,6 +274,26 @@ class GitLab:
         from devstream_plugin_scm import gitlab_webhooks
 
         gitlab_webhooks.delete(self._project(location), hook_id)
+
+    # ---- deploy keys
+
+    def deploy_keys(self, location: str) -> Sequence[DeployKey]:
+        """List the deploy keys."""
+        from devstream_plugin_scm import gitlab_deploy_keys
+
+        return gitlab_deploy_keys.listed(self._project(location))
+
+    def put_deploy_key(self, location: str, key: DeployKey) -> DeployKey:
+        """Make a deploy key; one that another project of the user's has is shared, under the title it has there."""
+        from devstream_plugin_scm import gitlab_deploy_keys
+
+        return gitlab_deploy_keys.put(self._project(location), location, key)
+
+    def delete_deploy_key(self, location: str, key_id: str) -> None:
+        """Remove a deploy key from the project."""
+        from devstream_plugin_scm import gitlab_deploy_keys
+
+        gitlab_deploy_keys.delete(self._project(location), key_id)
 
     # ---- CI/CD variables
 

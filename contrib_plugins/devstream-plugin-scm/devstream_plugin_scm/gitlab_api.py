@@ -5,11 +5,9 @@ It does the talking; `gitlab_client` puts python-gitlab's objects on top of it.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from devstream.api import OperationCancelled
-from devstream_plugin_scm.rest import Rest, RestError, authorization
+from devstream_plugin_scm.rest import Rest, RestError, authorization, pause
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,12 +54,7 @@ class GitLabAPI(Rest):
         Raises:
             OperationCancelled: the run is being stopped.
         """
-        until = time.monotonic() + self.poll
-        while (left := until - time.monotonic()) > 0:
-            if self.context.cancelled:
-                message = "the run is being stopped"
-                raise OperationCancelled(message)
-            time.sleep(min(0.1, left))
+        pause(self.context, self.poll)
 
     def _refusal(self, method: str, path: str, answer: httpx.Response) -> RestError:
         status = answer.status_code

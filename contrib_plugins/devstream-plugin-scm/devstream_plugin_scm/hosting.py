@@ -19,15 +19,21 @@ __all__ = [
     "Proposal",
     "ProposalState",
     "Webhook",
+    "DeployKey",
     "MARK_WORDS",
     "description_of",
     "marked_address",
     "webhook_url",
+    "webhook_mark",
     "is_our_webhook",
+    "deploy_key_title",
+    "is_our_deploy_key",
 ]
 
 MARK_WORDS = "made by devstream for "
 _WEBHOOK_MARK = "devstream="
+_KEY_MARK = "devstream: "
+_KEY_OF = " for "
 
 
 class Hosted(NamedTuple):
@@ -39,6 +45,7 @@ class Hosted(NamedTuple):
         clone_url: what git clones and pushes over https; without a user or a token.
         address: the tool whose mark the description carries, or empty.
         archived: it can only be read.
+        ssh_url: what git clones over ssh; empty where the service has no ssh.
     """
 
     id: str
@@ -49,6 +56,7 @@ class Hosted(NamedTuple):
     address: str = ""
     visibility: str = ""
     archived: bool = False
+    ssh_url: str = ""
 
 
 class Login(NamedTuple):
@@ -85,10 +93,22 @@ class Webhook(NamedTuple):
     active: bool = True
 
 
+class DeployKey(NamedTuple):
+    """A public key that opens one repository: ``key`` is its type and data, without a comment.
+
+    ``id`` is the service's; it is empty before the key is made.
+    """
+
+    title: str
+    key: str
+    read_only: bool = True
+    id: str = ""
+
+
 class Hosting(Protocol):
     """A service that keeps repositories. Methods raise OperationError when they cannot do what they say.
 
-    Those up to `merge` every service has; what it lacks of the others raises OperationError that says so.
+    Those up to `decline` every service has; what it lacks of the others raises OperationError that says so.
     Everything may be called again after a crash: what is there already is fine, nothing is doubled.
     """
 
@@ -126,6 +146,9 @@ class Hosting(Protocol):
     def merge(self, location: str, proposal: Proposal) -> None:
         """Merge a pull request; that it is merged already is fine."""
 
+    def decline(self, location: str, proposal: Proposal) -> None:
+        """Close a pull request as it is; that it is closed already is fine."""
+
     def webhooks(self, location: str) -> Sequence[Webhook]:
         """List the webhooks."""
 
@@ -134,6 +157,19 @@ class Hosting(Protocol):
 
     def delete_webhook(self, location: str, hook_id: str) -> None:
         """Remove a webhook; that it is gone already is fine."""
+
+    def deploy_keys(self, location: str) -> Sequence[DeployKey]:
+        """List the deploy keys, without their comments."""
+
+    def put_deploy_key(self, location: str, key: DeployKey) -> DeployKey:
+        """Make a deploy key; the one with the same key and rights that is there is given back, under its own title.
+
+        One whose rights differ is replaced. Raises OperationError for what is no OpenSSH public key, and for a key
+        that the service has elsewhere already and takes only once.
+        """
+
+    def delete_deploy_key(self, location: str, key_id: str) -> None:
+        """Remove a deploy key; that it is gone already is fine."""
 
     def secret_names(self, location: str) -> frozenset[str]:
         """List the names of the CI secrets; values cannot be read."""
@@ -189,8 +225,33 @@ def webhook_url(url: str, address: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{_WEBHOOK_MARK}{quote(address, safe='.')}"
 
 
-def is_our_webhook(hook: Webhook, address: str) -> bool:
-    """Tell whether a webhook is the one that a tool made, though people may have changed the rest of it."""
+def webhook_mark(hook: Webhook) -> str:
+    """Give the mark of a webhook's URL: the tool's address, and behind a slash the neighbour's; empty without one.
+
+    >>> webhook_mark(Webhook("https://ci.example/hook?devstream=gitlab-ci.shop%2Fjenkins.main", ()))
+    'gitlab-ci.shop/jenkins.main'
+    """
     from urllib.parse import parse_qs, urlsplit
 
-    return parse_qs(urlsplit(hook.url).query).get("devstream") == [address]
+    marks = parse_qs(urlsplit(hook.url).query).get("devstream", [])
+    return marks[0] if len(marks) == 1 else ""
+
+
+def is_our_webhook(hook: Webhook, address: str) -> bool:
+    """Tell whether a webhook is the one that a tool made, though people may have changed the rest of it."""
+    return webhook_mark(hook) == address
+
+
+def deploy_key_title(address: str, of: str = "") -> str:
+    """Name a deploy key by the tool that keeps it, and by the neighbour that it is for.
+
+    >>> deploy_key_title("repo-scaffolding.shop", of="jenkins.main")
+    'devstream: repo-scaffolding.shop for jenkins.main'
+    """
+    return f"{_KEY_MARK}{address}{_KEY_OF if of else ''}{of}"
+
+
+def is_our_deploy_key(key: DeployKey, address: str) -> bool:
+    """Tell whether a deploy key is one that a tool made, for whichever neighbour."""
+    mark, found, rest = key.title.partition(_KEY_MARK)
+    return bool(found) and not mark and rest.partition(_KEY_OF)[0] == address

@@ -16,7 +16,7 @@ from devstream_plugin_scm.git import Git
 from devstream_plugin_scm.workshop import HEADS, RENDERED_REF, borrowing, commit_all, parse_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from devstream.api import CompletedCommand, Context
     from devstream_plugin_scm.forge import Decide, File
@@ -107,7 +107,9 @@ class LocalForge:
     def start_branch(self, location: str, branch: str, commit: str) -> None:
         """Make a reference where there is none, and point HEAD to it."""
         git = Git(self._context, self.path(location))
-        git.write("update-ref", f"{HEADS}{branch}", commit, "")
+        there = git.read("rev-parse", "--quiet", "--verify", f"{HEADS}{branch}", check=False)
+        if there.returncode != 0:
+            git.write("update-ref", f"{HEADS}{branch}", commit, "")
         self._point_head(location, branch)
 
     def _point_head(self, location: str, branch: str) -> None:
@@ -143,23 +145,30 @@ class LocalForge:
         rendered: Mapping[str, File] | None = None,
         delivery: Delivery = Delivery.PUSH,
         proposal: str = "",
+        explain: Callable[[], str] | None = None,
     ) -> str | None:
         """Make commits in a throw-away repository and push them; start again when somebody was faster.
 
         A folder has no pull requests: a proposal is a branch, for people to merge.
         """
         target = proposal if delivery is Delivery.PULL_REQUEST else branch
-        order = Order(branch, target, message, decide, rendered)
+        order = Order(branch, target, message, decide, rendered, explain)
         for attempt in range(_ATTEMPTS):
             before = self._existing(location)
             with borrowing(self._context, self.path(location)) as workshop:
                 commit, refs = _prepare(workshop, before, order)
                 pushed = workshop.push(refs) if refs else None
             if pushed is None or self._arrived(pushed, location, refs):
+                if commit and target != branch:
+                    self._context.log.warning(f"pushed to the branch {target}: merge it into {branch}")
                 return commit
             self._wait_or_fail(attempt, before, pushed)
         message = f"{location}: others pushed to {branch} all the time; nothing was pushed"
         raise OperationError(message)
+
+    def withdraw(self, location: str, proposal: str) -> None:
+        """Remove the branch; there are no pull requests."""
+        Git(self._context, self.path(location)).write("update-ref", "-d", f"{HEADS}{proposal}")
 
     def _existing(self, location: str) -> Repository:
         found = self.describe(location)
@@ -196,7 +205,7 @@ def _prepare(workshop: Workshop, before: Repository, order: Order) -> tuple[str 
     changes = order.decide(files, base)
     if not changes and order.rendered is None:
         return None, {}
-    commit, refs = commit_all(workshop, before, head, order.message, changes=changes, rendered=order.rendered)
+    commit, refs = commit_all(workshop, before, head, order.text, changes=changes, rendered=order.rendered)
     return commit, {**refs, HEADS + order.target: commit} if commit else refs
 
 

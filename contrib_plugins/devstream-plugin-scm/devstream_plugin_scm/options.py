@@ -7,7 +7,8 @@ from typing import Annotated
 
 from msgspec import Struct, field
 
-from devstream.api import Secret, option
+from devstream.api import Secret, WrongOption, nearest, option
+from devstream_plugin_scm.repo_url import without_login
 
 __all__ = [
     "Language",
@@ -32,10 +33,10 @@ _PIPELINE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?")
 _DOCKER_HUB = frozenset({"", "docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
 
 
-def _check(pattern: re.Pattern[str], value: str, what: str) -> None:
+def _check(option_name: str, pattern: re.Pattern[str], value: str, what: str) -> None:
     if value and not pattern.fullmatch(value):
         message = f"{value!r} cannot be {what}"
-        raise ValueError(message)
+        raise WrongOption(message, option_name)
 
 
 class Language(Struct, kw_only=True):
@@ -54,7 +55,7 @@ class Language(Struct, kw_only=True):
         Raises:
             ValueError: it is none.
         """
-        _check(_CONTAINER, self.version, "a version")
+        _check("version", _CONTAINER, self.version, "a version")
 
 
 class Test(Struct, kw_only=True, rename="camel"):
@@ -76,10 +77,10 @@ class Test(Struct, kw_only=True, rename="camel"):
         Raises:
             ValueError: the image cannot be one, or a command is empty.
         """
-        _check(_CONTAINER, self.container_name, "the name of an image")
+        _check("containerName", _CONTAINER, self.container_name, "the name of an image")
         if not all(command.strip() for command in self.command):
             message = "a command is empty"
-            raise ValueError(message)
+            raise WrongOption(message, "command")
 
 
 class ImageRepo(Struct, kw_only=True):
@@ -110,15 +111,16 @@ class ImageRepo(Struct, kw_only=True):
             ValueError: it cannot be part of an image's name.
         """
         if "@" in self._place or (self.url and not self.host and not self._is_docker_hub):
-            message = f'"{self.url}" is not the address of a registry'
-            raise ValueError(message)
-        _check(_IMAGE, self._place.lower(), "the address of a registry")
-        _check(_IMAGE, self.image, "the name of an image, without a tag")
+            message = f'"{without_login(self.url)}" is not the address of a registry'
+            hint = "user and password have options of their own" if "@" in self.url else ""
+            raise WrongOption(message, "url", suggestion=hint)
+        _check("url", _IMAGE, self._place.lower(), "the address of a registry")
+        _check("image", _IMAGE, self.image, "the name of an image, without a tag")
         if not self.image and self.user and not _IMAGE.fullmatch(self.user.lower()):
             message = (
                 f"{self.user!r} cannot be part of an image's name: give its whole name in imageRepo.image"
             )
-            raise ValueError(message)
+            raise WrongOption(message, "user")
 
     @property
     def _place(self) -> str:
@@ -155,8 +157,8 @@ class SonarQube(Struct, kw_only=True):
         Raises:
             ValueError: it is no key, or no URL.
         """
-        _check(_PROJECT_KEY, self.name, "the key of a project")
-        _check(_PLAIN_URL, self.url, "the address of a server: https://HOST")
+        _check("name", _PROJECT_KEY, self.name, "the key of a project")
+        _check("url", _PLAIN_URL, self.url, "the address of a server: https://HOST")
 
 
 class DingTalk(Struct, kw_only=True, rename="camel"):
@@ -176,11 +178,11 @@ class DingTalk(Struct, kw_only=True, rename="camel"):
         """
         if self.security_type not in {"", "KEY", "KEYWORD", "SECRET"}:
             message = f'securityType "{self.security_type}" is none of: KEY, SECRET'
-            raise ValueError(message)
+            raise WrongOption(message, "securityType")
         if self.security_type and self.security_value is None:
             message = f"securityType: {self.security_type} needs a securityValue"
-            raise ValueError(message)
-        _check(_PEOPLE, self.at_users, "a list of users")
+            raise WrongOption(message, "securityType")
+        _check("atUsers", _PEOPLE, self.at_users, "a list of users")
 
 
 class Slack(Struct, kw_only=True):
@@ -226,7 +228,7 @@ class Pipeline(Struct, kw_only=True, rename="camel"):
         Raises:
             ValueError: it cannot be in a file's name and in a secret's.
         """
-        _check(_PIPELINE_NAME, self.name, "the name of a pipeline: small letters, digits and dashes")
+        _check("name", _PIPELINE_NAME, self.name, "the name of a pipeline: small letters, digits and dashes")
 
     @property
     def commands(self) -> list[str]:
@@ -258,7 +260,9 @@ class Pipeline(Struct, kw_only=True, rename="camel"):
         if not (self.commands or self.image_repo or self.sonarqube):
             known = f" (only {', '.join(LANGUAGES)} are tested by default)" if self.test.enable else ""
             message = f"the pipeline would do nothing: give test.command, imageRepo or sonarqube{known}"
-            raise ValueError(message)
+            name = self.language.name
+            near = nearest(name, LANGUAGES) if name and self.test.enable else ""
+            raise WrongOption(message, "pipeline.language.name" if near else "pipeline", suggestion=near)
 
 
 class LanguageDefaults(Struct, frozen=True):
@@ -293,11 +297,20 @@ def defaults_for(language: str) -> LanguageDefaults | None:
 
 
 _DEFAULTS = {
-    "go": LanguageDefaults("1.25", "golang:{}", ("go vet ./...", "go test ./...")),
-    "java": LanguageDefaults("21", "maven:3.9-eclipse-temurin-{}", ("mvn -B test",)),
-    "nodejs": LanguageDefaults("22", "node:{}", ("npm ci", "npm test")),
+    "go": LanguageDefaults(
+        "1.26",
+        "golang:{}",
+        ("go vet ./...", "go test ./..."),
+        prepare=("if [ ! -f go.sum ]; then go mod tidy; fi",),
+    ),
+    "java": LanguageDefaults("25", "maven:3.9-eclipse-temurin-{}", ("mvn -B test",)),
+    "nodejs": LanguageDefaults(
+        "24",
+        "node:{}",
+        ("if [ -f package-lock.json ]; then npm ci; else npm install; fi", "npm test"),
+    ),
     "python": LanguageDefaults(
-        "3.13",
+        "3.14",
         "python:{}",
         ("python3 -m unittest discover",),
         prepare=("if [ -f requirements.txt ]; then python3 -m pip install -r requirements.txt; fi",),

@@ -284,7 +284,7 @@ class Templates:
         """Ask the service where a repository is that is not where it was; None where it does not know another place."""
         from typing import cast
 
-        from devstream_plugin_scm.remote import open_remote
+        from devstream_plugin_scm.remote import git_url, open_remote
 
         source = self._source
         if source.place is not Place.GIT or source.scm_type == "git":
@@ -298,4 +298,4 @@ class Templates:
         if hosted is None or hosted.clone_url == here.url:
             return None
         self._context.log.warning(f"the template {source.title} is at {hosted.web_url} now: write that url")
-        return GitSource(self._context, remote_of(source, self._context, url=hosted.clone_url))
+        return GitSource(self._context, remote_of(source, self._context, url=git_url(hosted, source)))

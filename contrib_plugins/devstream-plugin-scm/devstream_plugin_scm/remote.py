@@ -4,58 +4,40 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from devstream.api import OperationCancelled, OperationError
 from devstream_plugin_scm.access import Remote
 from devstream_plugin_scm.forge import PROPOSALS, Delivery, Files, Mark, Order, Rendered, Repository
+from devstream_plugin_scm.git_answers import (
+    check_push,
+    is_absent,
+    is_protected,
+    read_refs,
+    refuses_references,
+    unreachable,
+)
 from devstream_plugin_scm.hosting import ProposalState
 from devstream_plugin_scm.repo_url import parse_repo_url
+from devstream_plugin_scm.rest import attempts
 from devstream_plugin_scm.workshop import HEADS, RENDERED_BRANCH, RENDERED_REF, commit_all, fetching
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from devstream.api import CompletedCommand, Context
     from devstream_plugin_scm.forge import Decide, File
+    from devstream_plugin_scm.git_answers import Refs
     from devstream_plugin_scm.hosting import Hosted, Hosting
     from devstream_plugin_scm.repository import RepoInfo, TargetRepo
     from devstream_plugin_scm.workshop import Workshop
 
-__all__ = ["RemoteForge", "open_remote"]
+__all__ = ["RemoteForge", "open_remote", "git_url"]
 
 _ATTEMPTS = 10
-_PROTECTED = (
-    "protected branch",
-    "GH006",
-    "GH013",
-    "not allowed to push",
-    "pre-receive hook declined",
-    "prohibited",
-)
-"""What services say when a branch does not take pushes."""
-_PUSH_HINTS = {
-    "create or update workflow": "give the token the scope `workflow` (fine-grained: Workflows: write)",
-    "archived": "the repository is archived: unarchive it in its settings, or leave it alone",
-}
-"""What would be right, by what services say to other pushes that they refuse."""
-_ABSENT = ("not found", "does not exist", "does not appear to be a git repository", "could not be found")
-_STRANGER = ("host key verification failed", "certificate verification failed", "certificate problem")
-"""What git and ssh say of a server that cannot prove who it is."""
-_REFUSED = ("authentication failed", "could not read username", "permission denied", "403", "401")
-
-
-class _Refs(NamedTuple):
-    """What a server's repository has.
-
-    Attributes:
-        default: the branch that HEAD names; empty where it names none that exists.
-    """
-
-    default: str
-    branches: Mapping[str, str]
-    rendered: str | None
+_PATIENCE = 20.0
 
 
 def open_remote(repo: TargetRepo, context: Context) -> RemoteForge:
@@ -127,6 +109,7 @@ class RemoteForge:
             web_url=hosted.web_url if hosted else None,
             proposed=self._proposed(location, refs.branches),
             id=hosted.id if hosted else "",
+            ssh_url=hosted.ssh_url if hosted else "",
         )
 
     def _proposed(self, location: str, branches: Mapping[str, str]) -> dict[str, str]:
@@ -143,7 +126,7 @@ class RemoteForge:
         """Make an empty repository by the service's API; the first push gives it its branch."""
         hosting = self._service("made")
         hosted = hosting.create(location, mark=mark, visibility=visibility)
-        refs = self._refs(location, hosted)
+        refs = self._refs(location, hosted, patience=_PATIENCE)
         if hosted.address != mark.address or (refs and refs.branches):
             message = f"{hosted.web_url} exists already and is not ours"
             raise OperationError(message, suggestion="`adopt: true` takes it over")
@@ -163,7 +146,7 @@ class RemoteForge:
         """Push a branch that begins at a commit, and make it the default one."""
         with self._fetching(location) as workshop:
             workshop.fetch([commit], contents=False)
-            _check_push(workshop.push({HEADS + branch: commit}), location)
+            check_push(workshop.push({HEADS + branch: commit}), location)
         if self.hosting:
             self.hosting.set_default_branch(location, branch)
 
@@ -195,12 +178,13 @@ class RemoteForge:
         rendered: Mapping[str, File] | None = None,
         delivery: Delivery = Delivery.PUSH,
         proposal: str = "",
+        explain: Callable[[], str] | None = None,
     ) -> str | None:
         """Make commits in a throw-away repository and push them; start again when somebody was faster.
 
         Where the branch is protected the commit goes to the branch ``proposal``, and a pull request asks for it.
         """
-        order = Order(branch, branch, message, decide, rendered)
+        order = Order(branch, branch, message, decide, rendered, explain)
         if delivery is Delivery.PULL_REQUEST:
             order = order._replace(target=proposal)
         for attempt in range(_ATTEMPTS):
@@ -209,13 +193,11 @@ class RemoteForge:
                 order = order._replace(target=proposal)  # people decide on what is there: it goes on there
             commit, refs, pushed = self._push(before, order)
             if pushed is None or self._arrived(pushed, location, refs):
-                if commit and order.target != branch:
-                    self._propose(before.location, order)
                 return commit
-            if order.target == branch and proposal and _says(pushed, _PROTECTED):
+            if order.target == branch and proposal and is_protected(pushed):
                 order = order._replace(target=proposal)
             elif self._existing(location) == before:
-                _check_push(pushed, location)
+                check_push(pushed, location)
             else:
                 self._give_way(attempt)
         message = f"{location}: others pushed to {branch} all the time; nothing was pushed"
@@ -235,28 +217,61 @@ class RemoteForge:
             if not changes and order.rendered is None:
                 return None, {}, None
             commit, refs = commit_all(
-                workshop, before, head, order.message, changes=changes, rendered=order.rendered
+                workshop, before, head, order.text, changes=changes, rendered=order.rendered
             )
-            if commit:
-                refs[_reference(before, order)] = commit
-            pushed = workshop.push(refs) if refs else None
-            if pushed is not None and _refuses_references(pushed):
-                self._context.log.info(
-                    f"{before.location} takes nothing but branches: using {RENDERED_BRANCH}"
-                )
-                refs[f"{HEADS}{RENDERED_BRANCH}"] = refs.pop(RENDERED_REF)
-                pushed = workshop.push(refs)
-            return commit, refs, pushed
+            ours = {_reference(before, order): commit} if commit else {}
+            if order.target == order.branch:
+                refs |= ours
+            elif ours or (refs and order.target in before.proposed):
+                refused = self._push_proposal(workshop, before, order, ours)
+                if refused:
+                    return commit, {}, refused
+            return commit, refs, self._send(workshop, before, refs)
+
+    def _push_proposal(
+        self, workshop: Workshop, before: Repository, order: Order, ours: Mapping[str, str]
+    ) -> CompletedCommand | None:
+        """Push a branch of ours and open its pull request; give what git said, where that was no success.
+
+        What a template was rendered to goes after it: while it is not there, a run that comes after one that died
+        sees the template's changes again, and proposes them.
+        """
+        pushed = workshop.push(ours) if ours else None
+        if pushed is not None and pushed.returncode != 0:
+            return pushed
+        self._propose(before.location, order)
+        return None
+
+    def _send(self, workshop: Workshop, before: Repository, refs: dict[str, str]) -> CompletedCommand | None:
+        """Push references, where there are any; by a branch what a server takes only as one."""
+        pushed = workshop.push(refs) if refs else None
+        if pushed is not None and refuses_references(pushed):
+            self._context.log.info(f"{before.location} takes nothing but branches: using {RENDERED_BRANCH}")
+            refs[f"{HEADS}{RENDERED_BRANCH}"] = refs.pop(RENDERED_REF)
+            pushed = workshop.push(refs)
+        return pushed
 
     def _propose(self, location: str, order: Order) -> None:
         if self.hosting is None:
             self._context.log.warning(f"pushed to the branch {order.target}: merge it into {order.branch}")
             return
-        title, _, body = order.message.partition("\n")
         proposal = self.hosting.propose(
-            location, branch=order.target, base=order.branch, title=title, body=body.strip()
+            location, branch=order.target, base=order.branch, title=order.message, body=order.body
         )
         self._context.log.warning(f"waits for review: {proposal.url}")
+
+    def withdraw(self, location: str, proposal: str) -> None:
+        """Decline what is open, then push the removal of the branch."""
+        asked = self.hosting.proposal(location, proposal) if self.hosting else None
+        if self.hosting and asked and asked.state is ProposalState.OPEN:
+            self.hosting.decline(location, asked)
+        commit = self._existing(location).branches.get(proposal)
+        if commit is None:
+            return
+        with self._fetching(location, digits=len(commit)) as workshop:
+            pushed = workshop.push({HEADS + proposal: ""})
+        if pushed.returncode != 0 and proposal in self._existing(location).branches:
+            check_push(pushed, location)
 
     def _existing(self, location: str) -> Repository:
         found = self.describe(location)
@@ -291,7 +306,7 @@ class RemoteForge:
         """Say how git reaches a repository: as the options write it, where they give an ssh URL."""
         repo = self._repo
         ssh = repo.url if repo.url and parse_repo_url(repo.url).scheme == "ssh" else ""
-        url = ssh or (hosted.clone_url if hosted else self._clone_url(location))
+        url = ssh or (git_url(hosted, repo) if hosted else self._clone_url(location))
         folder = self._context.folder
         return Remote(
             url,
@@ -309,22 +324,44 @@ class RemoteForge:
         if hosted is None:
             message = f"there is no repository {location}"
             raise OperationError(message)
-        return hosted.clone_url
+        return git_url(hosted, self._repo)
 
-    def _refs(self, location: str, hosted: Hosted | None) -> _Refs | None:
-        """List references with git; None where there is no such repository."""
-        with fetching(self._context, self._remote(location, hosted), reads=True) as workshop:
-            listed = workshop.remote_refs(("HEAD", f"{HEADS}*", RENDERED_REF))
-        if listed.returncode == 0:
-            return _parse(listed.stdout)
-        if _says(listed, _ABSENT) and not self.hosting:
+    def _refs(self, location: str, hosted: Hosted | None, *, patience: float = 0.0) -> Refs | None:
+        """List references with git; None where there is no such repository.
+
+        Args:
+            patience: seconds that a new repository, which git may hear of later than its service, is waited for.
+        """
+        for last in attempts(self._context, patience):
+            with fetching(self._context, self._remote(location, hosted), reads=True) as workshop:
+                listed = workshop.remote_refs(("HEAD", f"{HEADS}*", RENDERED_REF))
+            if listed.returncode == 0:
+                return read_refs(listed.stdout)
+            if last or not is_absent(listed):
+                break
+        if is_absent(listed) and not self.hosting:
             return None
-        stranger, refused = _says(listed, _STRANGER), _says(listed, _REFUSED)
-        message = f"git cannot {'trust' if stranger else 'log in to' if refused else 'reach'} {location}"
-        hint = "check the token or key, and that it may read the repository" if refused else ""
-        if stranger:
-            hint = "caFile names the certificates, knownHosts the file with the host's key, if it is who you think"
-        raise OperationError(message, detail=listed.stderr.strip()[-2000:], suggestion=hint)
+        raise unreachable(listed, location)
+
+
+def git_url(hosted: Hosted, repo: RepoInfo) -> str:
+    """Give where git finds a repository: on a host that users named, for there git shows the token.
+
+    Raises:
+        OperationError: its service says that it is somewhere else.
+    """
+    parts = urlsplit(hosted.clone_url)
+    named = hosted.location.partition("/")[0]
+    known = {_host(named), _host(urlsplit(repo.api_url).netloc)}
+    if parts.scheme in {"http", "https"} and _host(parts.netloc) not in known:
+        message = f"{named} says that git finds {hosted.web_url} on {parts.netloc}, which nobody named here"
+        hint = f"if that is right: baseURL: {parts.scheme}://{parts.netloc}, and apiURL: what it is now"
+        raise OperationError(message, suggestion=hint)
+    return hosted.clone_url
+
+
+def _host(netloc: str) -> str:
+    return netloc.casefold().removesuffix(":443").removesuffix(":80")
 
 
 def _reference(before: Repository, order: Order) -> str:
@@ -332,41 +369,6 @@ def _reference(before: Repository, order: Order) -> str:
     over = order.target in before.branches and order.target not in before.proposed
     force = "+" if over and order.target != order.branch else ""
     return f"{force}{HEADS}{order.target}"
-
-
-def _check_push(pushed: CompletedCommand, location: str) -> None:
-    if pushed.returncode != 0:
-        reason = "\n".join(pushed.stderr.strip().splitlines()[-20:])
-        message = f"git push to {location} was refused"
-        hint = next((hint for words, hint in _PUSH_HINTS.items() if _says(pushed, (words,))), "")
-        raise OperationError(message, detail=reason, suggestion=hint)
-
-
-def _refuses_references(pushed: CompletedCommand) -> bool:
-    """Tell whether a server takes no reference beside its branches and tags: it hides ours, or its hook names it."""
-    said = [line for line in pushed.stderr.splitlines() if RENDERED_REF in line]
-    return any("hidden ref" in line or line.startswith("remote:") for line in said)
-
-
-def _says(done: CompletedCommand, words: Sequence[str]) -> bool:
-    said = done.stderr.casefold()
-    return any(word.casefold() in said for word in words)
-
-
-def _parse(listed: str) -> _Refs:
-    """Read ``git ls-remote --symref``."""
-    default, rendered = "", None
-    branches: dict[str, str] = {}
-    for line in listed.splitlines():
-        value, _, name = line.partition("\t")
-        if value.startswith("ref: ") and name == "HEAD":
-            default = value.removeprefix("ref: ").removeprefix(HEADS)
-        elif name.startswith(HEADS):
-            branches[name.removeprefix(HEADS)] = value
-        elif name == RENDERED_REF:
-            rendered = value
-    beside = branches.pop(RENDERED_BRANCH, None)
-    return _Refs(default, branches, rendered or beside)
 
 
 def _nothing(blob: str) -> bytes:

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["RepoURL", "parse_repo_url", "kind_of_host", "is_schemeless", "is_loopback"]
+__all__ = ["RepoURL", "parse_repo_url", "kind_of_host", "is_schemeless", "is_loopback", "without_login"]
 
 _SCP = re.compile(r"(?:(?P<user>[A-Za-z0-9._-]+)@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>[^/\\:][^\\]*)")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
@@ -14,6 +14,7 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 """What nobody sees in a URL, and what git, ssh and a terminal would each read in their own way."""
 _SCHEMELESS = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/")
+_LOGIN = re.compile(r"//[^/?#]*@")
 _SCHEMES = ("https", "http", "ssh")
 _KINDS = {
     "github": "github",
@@ -67,7 +68,8 @@ def parse_repo_url(url: str) -> RepoURL:
         ValueError: it is none, or it holds a password or a query.
     """
     if _CONTROL.search(url):
-        message = f"{url!r} is not the URL of a repository: it holds blanks or characters that nobody sees"
+        shown = without_login(url)
+        message = f"{shown!r} is not the URL of a repository: it holds blanks or characters that nobody sees"
         raise ValueError(message)
     if "://" not in url:
         scp = _SCP.fullmatch(url)
@@ -104,6 +106,11 @@ def _path_of(url: str, path: str) -> tuple[str, ...]:
         message = f'"{url}" names no repository'
         raise ValueError(message)
     return steps
+
+
+def without_login(url: str) -> str:
+    """Give a URL, or what was meant as one, as it may be shown: without a user and a password."""
+    return _LOGIN.sub("//", url)
 
 
 def is_schemeless(url: str) -> bool:

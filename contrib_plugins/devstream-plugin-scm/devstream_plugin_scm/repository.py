@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
-from devstream.api import Secret, option
-from devstream_plugin_scm.repo_url import is_schemeless, kind_of_host, parse_repo_url
+from devstream.api import Secret, WrongOption, nearest, option
+from devstream_plugin_scm.repo_url import (
+    is_loopback,
+    is_schemeless,
+    kind_of_host,
+    parse_repo_url,
+    without_login,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from devstream_plugin_scm.hosting import Login
 
 __all__ = [
@@ -21,6 +28,7 @@ __all__ = [
     "SUPPORTED_SCM_TYPES",
     "DEFAULT_BRANCH",
     "VISIBILITIES",
+    "at_option",
     "check_name",
     "check_branch",
     "check_service",
@@ -111,13 +119,12 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
         """
         if self.owner and self.org:
             message = "owner and org cannot be given at the same time"
-            raise ValueError(message)
+            raise WrongOption(message, "org")
         self._check_kind()
-        for part in filter(None, (self.owner, self.org)):
+        for option_name, part in (("owner", self.owner), ("org", self.org)):
             for step in part.split("/") if self.scm_type == "gitlab" else (part,):
-                check_name(step)
-        if self.branch:
-            check_branch(self.branch)
+                at_option(option_name, check_name, step)
+        at_option("branch", check_branch, self.branch)
         self._check_place()
 
     def _check_kind(self) -> None:
@@ -127,10 +134,9 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
             message = f"scmType is missing{where} (supported: {', '.join(SUPPORTED_SCM_TYPES)})"
             raise ValueError(message)
         if kind not in SUPPORTED_SCM_TYPES:
-            near = get_close_matches(kind, SUPPORTED_SCM_TYPES, n=1)
-            hint = f'did you mean "{near[0]}"?' if near else f"supported: {', '.join(SUPPORTED_SCM_TYPES)}"
-            message = f'there is no scmType "{kind}" ({hint})'
-            raise ValueError(message)
+            supported = f"supported: {', '.join(SUPPORTED_SCM_TYPES)}"
+            message = f'there is no scmType "{kind}" ({nearest(kind, SUPPORTED_SCM_TYPES) or supported})'
+            raise WrongOption(message, "scmType")
         self.scm_type = kind
 
     def _check_place(self) -> None:
@@ -141,33 +147,64 @@ class TargetRepo(RepoInfo, kw_only=True, rename="camel"):
             self._check_local()
         else:
             self._check_remote()
-        check_name(self.short_name)
+        at_option("name" if self.name else "url", check_name, self.short_name)
 
     def _check_local(self) -> None:
         if self.url and (not self.url.endswith(".git") or "://" in self.url.removeprefix("file://")):
             message = f"{self.url!r} is not the url of a local repository: a path, or file://, ending in .git"
-            raise ValueError(message)
-        for place in (self.url, self.base_url):
-            _check_folder(place)
+            raise WrongOption(message, "url")
+        for option_name, place in (("url", self.url), ("baseURL", self.base_url)):
+            at_option(option_name, _check_folder, place)
 
     def _check_remote(self) -> None:
         if self.visibility not in VISIBILITIES:
             message = f'visibility "{self.visibility}" is none of: {", ".join(filter(None, VISIBILITIES))}'
-            raise ValueError(message)
-        for url in filter(None, (self.base_url, self.api_url)):
-            check_service(url)
-        for place in (self.ca_file, self.known_hosts, self.user):
-            _check_folder(place)
+            raise WrongOption(message, "visibility")
+        at_option("baseURL", check_service, self.base_url)
+        at_option("apiURL", check_service, self.api_url)
+        places = {"caFile": self.ca_file, "knownHosts": self.known_hosts, "user": self.user}
+        for option_name, place in places.items():
+            at_option(option_name, _check_folder, place)
         if self.scm_type == "git" and not self.url:
             message = "scmType: git needs a url"
             raise ValueError(message)
-        if self.url:
-            parse_repo_url(self.url)
-        elif not self.namespace:
+        at_option("url", parse_repo_url, self.url)
+        if not self.url and not self.namespace:
             message = f"a repository on {self.scm_type} needs an owner or an org"
             raise ValueError(message)
         for step in filter(None, f"{self.namespace}/{self.name_space}".split("/")):
             check_name(step.removeprefix("~") if self.scm_type == "bitbucket" else step)
+        self._check_clear()
+        if self.url and self.scm_type != "git":
+            self._check_agreement()
+
+    def _check_clear(self) -> None:
+        """Refuse to send the token in clear to another machine."""
+        urls = {"baseURL": self.base_url, "apiURL": self.api_url, "url": self.url}
+        for option_name, url in urls.items() if self.token and not self.allow_http else ():
+            if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
+                message = f"{url} would send the token in clear"
+                hint = "use https://, or allowHttp: true on a network you trust"
+                raise WrongOption(message, option_name, suggestion=hint)
+
+    def _check_agreement(self) -> None:
+        """Refuse a url that names another repository than the parts beside it."""
+        parsed, base = parse_repo_url(self.url), urlsplit(self.base_url)
+        if base.hostname and parsed.scheme != "ssh" and parsed.host != base.hostname:
+            self._disagrees("baseURL", base.hostname, parsed.host)
+        namespace = parsed.namespace.removeprefix(f"{base.path.strip('/')}/")
+        namespace = namespace.removeprefix("scm/")  # Bitbucket Data Center clones from below this
+        group = "" if self.scm_type == "bitbucket" else self.name_space
+        given = {"owner": self.owner, "org": self.org, "nameSpace": group}
+        for option_name, part in given.items():
+            if part and part.casefold() != namespace.casefold():
+                self._disagrees(option_name, part, namespace)
+        if self.name and self.name.casefold() != parsed.name.casefold():
+            self._disagrees("name", self.name, parsed.name)
+
+    def _disagrees(self, option_name: str, part: str, in_url: str) -> None:
+        message = f'{option_name} says "{part}", the url says "{in_url}"'
+        raise WrongOption(message, option_name, suggestion="write one of the two")
 
 
 def _kind_of(url: str) -> str:
@@ -181,6 +218,19 @@ def _kind_of(url: str) -> str:
     return kind_of_host(parse_repo_url(url).host)
 
 
+def at_option(name: str, check: Callable[[str], object], value: str) -> None:
+    """Check an option that is given; what is wrong is shown where that option is written.
+
+    Raises:
+        WrongOption: ``check`` raises ValueError.
+    """
+    if value:
+        try:
+            check(value)
+        except ValueError as error:
+            raise WrongOption(str(error), name) from error
+
+
 def check_service(url: str) -> str:
     """Give back the address of a service.
 
@@ -190,7 +240,9 @@ def check_service(url: str) -> str:
     parts = urlsplit(url)
     odd = parts.query or parts.fragment or not _SERVICE.fullmatch(url) or ".." in url
     if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
-        message = f"{url!r} is not the address of a service: https://HOST"
+        message = f"{without_login(url)!a} is not the address of a service: https://HOST"
+        if "@" in url:
+            message = "a URL must not hold a user or a token: they have options of their own"
         raise ValueError(message)
     return url
 
@@ -213,7 +265,7 @@ def check_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name) or name.endswith((".git", ".lock", ".")) or ".." in name:
         message = (
-            f"{name!r} cannot name a repository or its owner: letters, digits, dots, dashes and underscores, "
+            f"{name!a} cannot name a repository or its owner: letters, digits, dots, dashes and underscores, "
             "beginning with a letter or a digit, not ending in .git or .lock"
         )
         raise ValueError(message)
@@ -229,6 +281,9 @@ def check_branch(branch: str) -> str:
     parts = branch.split("/")
     odd = any(not part or part.startswith(".") or part.endswith((".", ".lock")) for part in parts)
     if odd or not _BRANCH.fullmatch(branch) or ".." in branch:
-        message = f"{branch!r} cannot name a branch"
+        message = (
+            f"{branch!a} cannot name a branch: letters, digits and . _ / + -, no part of it beginning or ending "
+            "with a dot"
+        )
         raise ValueError(message)
     return branch

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 from devstream.api import OperationCancelled, OperationError, RetryableError
 from devstream_plugin_scm.repo_url import is_loopback
@@ -17,17 +18,30 @@ if TYPE_CHECKING:
 
     from devstream.api import Context, Secret
 
-__all__ = ["Rest", "RestError", "authorization", "check_clear", "patiently", "steps", "TIMEOUT"]
+__all__ = [
+    "attempts",
+    "Rest",
+    "RestError",
+    "authorization",
+    "check_clear",
+    "patiently",
+    "pause",
+    "steps",
+    "TIMEOUT",
+]
 
 TIMEOUT = 30.0
 """Seconds that one request may take to be answered."""
 LONGEST_WAIT = 60.0
 """Seconds that a rate limit is waited for; a longer one is left to a later attempt."""
 _READS = ("GET", "HEAD")
+_REPEATED = (307, 308)
 _BUSY = (502, 503, 504)
 _TRIES = 4
 _PAGE = 50
 _MOST_PAGES = 200
+_POLL = 0.1
+_LONGEST_POLL = 2.0
 
 
 class RestError(OperationError):
@@ -101,9 +115,11 @@ class Rest:
         headers: Mapping[str, str],
         service: str,
         ca_file: Path | None = None,
+        repeated: tuple[int, ...] = _REPEATED,
     ) -> None:
         self._context = context
         self._url = url
+        self._repeated = repeated
         self._headers = {"Accept": "application/json", **headers}
         self._service = service
         self._ca_file = ca_file
@@ -144,21 +160,32 @@ class Rest:
                 raise
 
     def pages(self, path: str, *, size: str = "limit", **query: Any) -> Iterator[Any]:
-        """Go through a list, page by page.
+        """Go through a list, page by page. A service may give less on a page than it is asked for, and say the total.
 
         Args:
             size: what the service calls the number of items on a page.
         """
-        for page in range(1, _MOST_PAGES + 1):
-            items = self.get(path, **query, page=page, **{size: _PAGE})
-            yield from items or ()
-            if len(items or ()) < _PAGE:
+        seen = 0
+        for page in count(1):
+            answer = self.request("GET", path, query={**query, "page": page, size: _PAGE})
+            items = _json(answer) or ()
+            yield from items
+            seen += len(items)
+            total = answer.headers.get("x-total-count", "")
+            if not items or (seen >= int(total) if total.isdecimal() else len(items) < _PAGE):
                 return
 
     def request(
         self, method: str, path: str, *, body: Any = None, query: Mapping[str, Any] | None = None
     ) -> httpx.Response:
-        """Send one request; wait where the service asks for it; follow a rename within the service."""
+        """Send one request; wait where the service asks for it; follow a rename within the service.
+
+        Raises:
+            RestError: the service refuses, or a list has no end.
+        """
+        if _page(path, query or {}) > _MOST_PAGES:
+            message = f"{self._service} finds no end of {urlsplit(path).path}"
+            raise RestError(message, suggestion=f"{_MOST_PAGES} pages are looked at and no more")
         answer = self._ask(method, f"{self._url}{path}", body, query or {})
         for _ in range(_TRIES):
             if not answer.has_redirect_location:
@@ -172,11 +199,21 @@ class Rest:
         return patiently(self._context, lambda: self._once(method, url, body, query), method)
 
     def _moved(self, method: str, answer: httpx.Response) -> str:
-        """Give where a renamed thing is now; only for reading, and only on the same server."""
+        """Give where a renamed thing is now, on the same server: a change only where it is to be asked again as it was.
+
+        Gitea answers 307 to whatever is asked of an old name (`RedirectToRepo` in its services/context).
+        """
         target = urljoin(str(answer.url), answer.headers["location"])
-        if method not in _READS or urlsplit(target)[:2] != urlsplit(self._url)[:2]:
+        there = urlsplit(target)
+        away = there[:2] != urlsplit(self._url)[:2]
+        if away or (method not in _READS and answer.status_code not in self._repeated):
             message = f"{self._service} sends {method} {answer.url.path} elsewhere; it was not followed"
-            raise RestError(message, status=answer.status_code, suggestion="has it been renamed?")
+            hint = (
+                f"is it at {there.scheme}://{there.netloc} now? then baseURL is that"
+                if away
+                else "has it been renamed?"
+            )
+            raise RestError(message, status=answer.status_code, suggestion=hint)
         return target
 
     def _once(self, method: str, url: str, body: Any, query: Mapping[str, Any]) -> httpx.Response:
@@ -209,6 +246,7 @@ class Rest:
             401: "the token is missing, wrong or has expired",
             403: "the token may not do this: give it more rights, or another owner",
             404: "there is no such thing, or the token may not see it",
+            423: "the repository is archived: unarchive it in its settings, or leave it alone",
         }
         return RestError(message, status=status, suggestion=hints.get(status, ""))
 
@@ -227,7 +265,7 @@ def patiently(context: Context, ask: Callable[[], httpx.Response], method: str) 
         if wait > LONGEST_WAIT or attempt == _TRIES - 1:
             break
         context.log.info(f"{answer.url.host} asks to wait {wait:.0f} s")
-        _sleep(context, wait)
+        pause(context, wait)
     message = f"{answer.url.host} is busy ({answer.status_code}): try again in {wait:.0f} s"
     raise RetryableError(message)
 
@@ -245,13 +283,39 @@ def _wait(answer: httpx.Response, method: str, attempt: int) -> float | None:
     return max(1.0, float(reset) - time.time()) if reset.isdecimal() else 0.5 * 2**attempt
 
 
-def _sleep(context: Context, seconds: float) -> None:
+def pause(context: Context, seconds: float) -> None:
+    """Wait for what a service does later.
+
+    Raises:
+        OperationCancelled: the run is being stopped.
+    """
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         if context.cancelled:
             message = "the run is being stopped"
             raise OperationCancelled(message)
         time.sleep(min(0.1, left))
+
+
+def _page(path: str, query: Mapping[str, Any]) -> int:
+    """Give the number of the page that is asked for, of whichever library's making; 0 for none."""
+    asked = {**dict(parse_qsl(urlsplit(path).query)), **query}.get("page", "")
+    page = str(asked[-1] if isinstance(asked, list) else asked)
+    return int(page) if page.isdecimal() else 0
+
+
+def attempts(context: Context, seconds: float) -> Iterator[bool]:
+    """Go on trying while a service does something later, with growing pauses; True is the last time.
+
+    Raises:
+        OperationCancelled: the run is being stopped.
+    """
+    until, wait = time.monotonic() + seconds, _POLL
+    while time.monotonic() < until:
+        yield False
+        pause(context, wait)
+        wait = min(2 * wait, _LONGEST_POLL)
+    yield True
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -153,6 +153,7 @@ class KeptFiles:
         if found is None or branch not in found.branches:
             return None
         names = tuple(self._known) or paths
+        self._withdraw(found, names)
         message = f"Remove {', '.join(names)} ({self._address})"
         return self.forge.publish(
             found.location,
@@ -161,6 +162,12 @@ class KeptFiles:
             lambda head, _: self._without(head, names),
             proposal=self._proposal,
         )
+
+    def _withdraw(self, found: Repository, names: tuple[str, ...]) -> None:
+        """Take back what was proposed, unless it is the removal itself."""
+        waiting = found.branches.get(self._proposal)
+        if waiting and self.forge.listing(found.location, waiting, names):
+            self.forge.withdraw(found.location, self._proposal)
 
     def _without(self, head: Listing, names: Iterable[str]) -> dict[str, None]:
         """Remove files from a commit, but for one that others still share."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -17,7 +19,14 @@ if TYPE_CHECKING:
     from devstream.api import Log
     from devstream_plugin_scm.sources import Tree
 
-__all__ = ["TemplateCache", "cache_folder"]
+__all__ = ["TemplateCache", "cache_folder", "MAX_BYTES", "MAX_FILES"]
+
+MAX_BYTES = 1 << 30
+MAX_FILES = 2000
+"""What a folder may hold; what was not used for longest goes first."""
+_NEW = ".new-"
+_STALE = 86_400.0
+"""Seconds after which a file that nobody finished is nobody's."""
 
 
 def cache_folder() -> Path:
@@ -31,7 +40,7 @@ class TemplateCache:
     """Keeps trees as files named by their digest; any number of processes may use one folder.
 
     A file appears whole or not at all. One that is damaged is taken for none and written again; a folder that cannot
-    be written costs nothing but time.
+    be written costs nothing but time. It stays within `MAX_BYTES` and `MAX_FILES`: what goes is fetched again.
     """
 
     def __init__(self, folder: Path, log: Log) -> None:
@@ -49,6 +58,7 @@ class TemplateCache:
         except OperationError:
             tree = {}
         if digest_of(tree) == digest:
+            _touch(path)
             return tree
         self._log.warning(f"{path} is damaged; it is fetched again")
         return None
@@ -57,11 +67,14 @@ class TemplateCache:
         """Keep a tree; give its digest."""
         digest = digest_of(tree)
         self._write(self._path(digest), _packed(tree))
+        self._prune()
         return digest
 
     def find(self, *origin: str) -> str | None:
         """Give the digest of what was fetched from an origin that cannot change (a commit's id); None for none."""
-        data = _content(self._origin(origin))
+        path = self._origin(origin)
+        data = _content(path)
+        _touch(path)
         return data.decode("ascii", "replace").strip() if data else None
 
     def remember(self, digest: str, *origin: str) -> None:
@@ -78,11 +91,40 @@ class TemplateCache:
     def _write(self, path: Path, data: bytes) -> None:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self._folder, prefix=".new-", delete=False) as stream:
+            with NamedTemporaryFile(dir=self._folder, prefix=_NEW, delete=False) as stream:
                 stream.write(data)
             Path(stream.name).replace(path)
         except OSError as error:
             self._log.debug(f"the template is not kept: {error}")
+
+    def _prune(self) -> None:
+        """Remove what was not used for longest. Whoever has it open reads on; whoever wants it next fetches it."""
+        total = 0
+        for number, (path, status) in enumerate(self._by_use()):
+            total += status.st_size
+            unfinished = path.name.startswith(_NEW)
+            if total > MAX_BYTES or number >= MAX_FILES or (unfinished and _is_stale(status)):
+                with suppress(OSError):
+                    path.unlink()
+
+    def _by_use(self) -> list[tuple[Path, os.stat_result]]:
+        """List the files, with the one that was used last first."""
+        found = []
+        with suppress(OSError):
+            for path in self._folder.iterdir():
+                with suppress(OSError):  # somebody else removed it
+                    found.append((path, path.lstat()))
+        return sorted(found, key=lambda one: one[1].st_mtime, reverse=True)
+
+
+def _is_stale(status: os.stat_result) -> bool:
+    return status.st_mtime < time.time() - _STALE
+
+
+def _touch(path: Path) -> None:
+    """Say that a file was used."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def _content(path: Path) -> bytes | None:

@@ -7,13 +7,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 
-from devstream.api import nearest, option
+from devstream.api import WrongOption, nearest, option
 from devstream_plugin_scm.archives import is_archive
 from devstream_plugin_scm.downloads import Download
 from devstream_plugin_scm.repo_url import is_schemeless, kind_of_host, parse_repo_url
 from devstream_plugin_scm.repository import (
     SUPPORTED_SCM_TYPES,
     RepoInfo,
+    at_option,
     check_branch,
     check_name,
     check_service,
@@ -88,14 +89,12 @@ class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
         """
         wrong = unknown_builtin(self.url, TEMPLATES)
         if wrong:
-            raise ValueError(wrong)
+            raise WrongOption(wrong, "url")
         if self.update not in _POLICIES:
-            message = f'update: "{self.update}" is none of: {", ".join(filter(None, _POLICIES))}'
-            raise ValueError(message)
-        if self.branch:
-            check_branch(self.branch)
-        if self.version:
-            check_branch(self.version)
+            message = f'"{self.update}" is none of: {", ".join(filter(None, _POLICIES))}'
+            raise WrongOption(message, "update")
+        at_option("branch", check_branch, self.branch)
+        at_option("version", check_branch, self.version)
         if self.path:
             self.path = _checked_path(self.path)
         self._check_sha256()
@@ -107,7 +106,7 @@ class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
         found = _SHA256.fullmatch(self.sha256.lower())
         if found is None or not is_archive(self.url):
             message = "sha256 is 64 hexadecimal digits, and belongs to a url of an archive"
-            raise ValueError(message)
+            raise WrongOption(message, "sha256")
         self.sha256 = f"sha256:{found[1]}"
 
     def _check_place(self) -> None:
@@ -116,29 +115,30 @@ class TemplateRepo(RepoInfo, kw_only=True, rename="camel"):
                 nearest(self.scm_type, SUPPORTED_SCM_TYPES) or f"there are: {', '.join(SUPPORTED_SCM_TYPES)}"
             )
             message = f'there is no scmType "{self.scm_type}" ({hint})'
-            raise ValueError(message)
+            raise WrongOption(message, "scmType")
         if not self.url:
             self._check_parts()
         elif self.url.startswith(_REMOTE) and is_archive(self.url):
             if urlsplit(self.url).username:
                 message = "a URL must not hold a user or a token: write `token: [[ env NAME ]]` beside it"
-                raise ValueError(message)
+                raise WrongOption(message, "url")
         elif self._is_remote_git:
+            at_option("url", parse_repo_url, self.url)
             self.scm_type = self.scm_type or kind_of_host(parse_repo_url(self.url).host) or "git"
         elif "::" in self.url or ("://" in self.url and not self.url.startswith("file://")):
             message = f'"{self.url}": a template comes by https://, ssh:// or file://'
-            raise ValueError(message)
+            raise WrongOption(message, "url")
         git_only = (self.version and "version") or (self.follow and "follow")
         if git_only and self._is_plain:
             message = f"{git_only} is for templates in git repositories"
-            raise ValueError(message)
+            raise WrongOption(message, git_only)
 
     def _check_parts(self) -> None:
         if not self.name or not self.scm_type or self.scm_type == "git":
             message = "a template needs a url, or scmType (of a service, or local), owner and name"
             raise ValueError(message)
-        if self.base_url and self.scm_type != "local":
-            check_service(self.base_url)
+        if self.scm_type != "local":
+            at_option("baseURL", check_service, self.base_url)
         for step in filter(None, (*self.namespace.split("/"), self.name)):
             check_name(step.removeprefix("~") if self.scm_type == "bitbucket" else step)
 

@@ -9,116 +9,34 @@ A subclass names a server; nothing is assumed of it but that the token may make 
 
 from __future__ import annotations
 
-import os
-import secrets
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 
-from devstream.api import Address, OperationError, Secret
-from devstream.testing.context import PlainContext
-from devstream_plugin_scm.forge import Delivery, File, Mark, open_forge, proposal_branch
-from devstream_plugin_scm.hosting import ProposalState, Webhook, is_our_webhook, webhook_url
-from devstream_plugin_scm.repository import TargetRepo
+from devstream.api import OperationError, Secret
+from devstream.testing.public_keys import made_up_key
+from devstream_plugin_scm.forge import Delivery, File, Mark, proposal_branch
+from devstream_plugin_scm.hosting import (
+    DeployKey,
+    ProposalState,
+    Webhook,
+    deploy_key_title,
+    is_our_deploy_key,
+    is_our_webhook,
+    webhook_url,
+)
+from devstream_plugin_scm.testing_bench import Bench, Server, server_from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from devstream_plugin_scm.forge import Changes, Files, Forge
+    from devstream_plugin_scm.forge import Changes, Files
     from devstream_plugin_scm.hosting import Hosting
 
 __all__ = ["Server", "Bench", "HostingContract", "server_from_environment"]
-
-
-class Server(NamedTuple):
-    """A server to test against. ``org`` is another namespace that the token may use; empty for none."""
-
-    url: str
-    token: str
-    owner: str
-    org: str = ""
-
-
-def server_from_environment(scm_type: str) -> Server | None:
-    """Give the server that ``DEVSTREAM_TEST_<FORGE>_URL``, ``_TOKEN``, ``_OWNER`` and ``_ORG`` name; None for none."""
-    name = f"DEVSTREAM_TEST_{scm_type.upper()}"
-    url = os.environ.get(f"{name}_URL")
-    if not url:
-        return None
-    return Server(
-        url, os.environ[f"{name}_TOKEN"], os.environ[f"{name}_OWNER"], os.environ.get(f"{name}_ORG", "")
-    )
-
-
-@dataclass
-class Bench:
-    """A repository with a name of its own on a server, and the forge that works on it."""
-
-    scm_type: str
-    server: Server
-    folder: Path
-    name: str = field(default_factory=lambda: f"devstream-{secrets.token_hex(4)}")
-    address: Address = field(default_factory=lambda: Address("repo-scaffolding", "shop"))
-    opened: list[PlainContext] = field(default_factory=list)
-
-    def repo(self, **fields: object) -> TargetRepo:
-        """Give the options that name the repository."""
-        named = {"owner": self.server.owner, "name": self.name, "base_url": self.server.url, **fields}
-        token = Secret.plain(self.server.token)
-        return TargetRepo(**{"scm_type": self.scm_type, "token": token, "allow_http": True, **named})  # type: ignore[arg-type]  # the fields of a test
-
-    def context(self, *, reading: bool = False) -> PlainContext:
-        """Give a context."""
-        context = PlainContext(self.folder, self.address, reading=reading)
-        self.opened.append(context)
-        return context
-
-    def close(self) -> None:
-        """Close every context that was given."""
-        for context in self.opened:
-            context.close()
-
-    def forge(self, *, reading: bool = False, **fields: object) -> Forge:
-        """Give the forge."""
-        return open_forge(self.repo(**fields), self.context(reading=reading))
-
-    @property
-    def location(self) -> str:
-        """Where the repository is."""
-        return self.forge().locate(self.repo())
-
-    @property
-    def hosting(self) -> Hosting:
-        """Give the service's API."""
-        hosting = self.forge().hosting
-        assert hosting is not None
-        return hosting
-
-    def make(self, op_id: str = "op-1") -> str:
-        """Make the repository; give its location."""
-        self.forge().create(self.location, branch="main", mark=Mark(op_id, str(self.address)))
-        return self.location
-
-    def push(self, files: dict[str, bytes], **how: object) -> str | None:
-        """Commit files to main."""
-        wanted = {path: File(content) for path, content in files.items()}
-
-        def decide(head: Files, _: Files | None) -> Changes:
-            return {
-                path: file for path, file in wanted.items() if path not in head or not head[path].holds(file)
-            }
-
-        return self.forge().publish(
-            self.location,
-            "main",
-            "Write files",
-            decide,
-            proposal=proposal_branch(self.address),
-            **how,  # type: ignore[arg-type]  # what the test says
-        )
 
 
 class HostingContract(ABC):
@@ -126,6 +44,12 @@ class HostingContract(ABC):
 
     scm_type: str
     events: tuple[str, ...] = ("push",)
+    keys_may_push: bool = True
+    keeps_secrets: bool = True
+
+    def keys(self, bench: Bench) -> Hosting:
+        """Give the service's API with a token that gets to deploy keys."""
+        return bench.hosting
 
     @abstractmethod
     def server(self, tmp_path: Path) -> Iterator[Server] | Server:
@@ -137,11 +61,12 @@ class HostingContract(ABC):
         opened = self.server(tmp_path)
         server = opened if isinstance(opened, Server) else next(opened)
         bench = Bench(self.scm_type, server, tmp_path)
-        yield bench
-        bench.hosting.delete(bench.location)
-        bench.close()
-        if not isinstance(opened, Server):
-            next(opened, None)
+        with ExitStack() as after:
+            if not isinstance(opened, Server):
+                after.callback(next, opened, None)
+            after.callback(bench.close)
+            after.callback(bench.clear)
+            yield bench
 
     def test_nothing_is_there_before(self, bench: Bench) -> None:
         assert bench.forge(reading=True).describe(bench.location) is None
@@ -150,7 +75,7 @@ class HostingContract(ABC):
         bench.make()
         found = bench.forge(reading=True).describe(bench.location)
         assert found is not None
-        assert found.location == bench.location
+        assert found.location.casefold() == bench.location.casefold()
         assert not found.branches
         assert found.mark is not None
         assert found.mark.address == str(bench.address)
@@ -219,7 +144,20 @@ class HostingContract(ABC):
         old, bench.name = bench.location, f"{bench.name}-new"
         bench.hosting.move(old, bench.location)
         found = bench.hosting.find(old)
-        assert found is None or found.location == bench.location
+        assert found is None or found.location.casefold() == bench.location.casefold()
+
+    def test_a_repository_is_given_to_another_owner(self, bench: Bench) -> None:
+        if not bench.server.org:
+            pytest.skip("no second owner is named")
+        bench.make()
+        before, old = bench.hosting.find(bench.location), bench.location
+        bench.name, bench.server = f"{bench.name}-new", bench.server._replace(owner=bench.server.org)
+        bench.forge().move(old, bench.location)
+        after = bench.forge(reading=True).describe(bench.location)
+        assert before is not None
+        assert after is not None
+        assert after.id == before.id
+        assert bench.push({"a": b"1"})
 
     def test_deleting_twice_is_deleting_once(self, bench: Bench) -> None:
         bench.make()
@@ -258,6 +196,19 @@ class HostingContract(ABC):
         assert after.branches["main"] not in {first, second}
         assert set(bench.forge().listing(bench.location, after.branches["main"])) == {"a"}
 
+    def test_a_proposal_is_withdrawn_with_its_branch(self, bench: Bench) -> None:
+        bench.make()
+        bench.push({"a": b"1"})
+        branch = proposal_branch(bench.address)
+        bench.push({"a": b"2"}, delivery=Delivery.PULL_REQUEST)
+        for _ in range(2):
+            bench.forge().withdraw(bench.location, branch)
+        found = bench.forge(reading=True).describe(bench.location)
+        assert found is not None
+        assert set(found.branches) == {"main"}
+        proposal = bench.hosting.proposal(bench.location, branch)
+        assert proposal is None or proposal.state is ProposalState.CLOSED
+
     def test_webhooks_are_marked_and_found_again(self, bench: Bench) -> None:
         bench.make()
         ours = webhook_url("https://ci.example.org/hook", str(bench.address))
@@ -275,9 +226,54 @@ class HostingContract(ABC):
         hosting.delete_webhook(bench.location, made.id)
         assert [hook.id for hook in hosting.webhooks(bench.location)] == [theirs.id]
 
+    def test_deploy_keys_are_made_once_found_again_and_removed(self, bench: Bench) -> None:
+        hosting, location = self.keys(bench), bench.make()
+        texts = [made_up_key("someone@example.org") for _ in range(4)]
+        title = deploy_key_title(str(bench.address), of="jenkins.main")
+        made = _first_key(hosting, location, DeployKey(title, texts[0]))
+        assert made == DeployKey(title, texts[0].rpartition(" ")[0], id=made.id)
+        assert hosting.put_deploy_key(location, DeployKey(title, f"{made.key} other@example.org")) == made
+        others = [hosting.put_deploy_key(location, DeployKey(text[-30:], text)) for text in texts[1:]]
+        listed = hosting.deploy_keys(location)
+        assert sorted(listed) == sorted([made, *others])
+        assert [key for key in listed if is_our_deploy_key(key, str(bench.address))] == [made]
+        for _ in range(2):
+            hosting.delete_deploy_key(location, made.id)
+        assert sorted(hosting.deploy_keys(location)) == sorted(others)
+
+    def test_a_deploy_key_with_other_rights_is_replaced(self, bench: Bench) -> None:
+        hosting, location = self.keys(bench), bench.make()
+        wanted = DeployKey("pushes", made_up_key(), read_only=False)
+        if not self.keys_may_push:
+            with pytest.raises(OperationError, match="can only read"):
+                hosting.put_deploy_key(location, wanted)
+            return
+        _first_key(hosting, location, wanted)
+        for read_only in (False, True, True):
+            hosting.put_deploy_key(location, wanted._replace(read_only=read_only))
+            (found,) = hosting.deploy_keys(location)
+            assert found == wanted._replace(read_only=read_only, id=found.id)
+
+    def test_what_is_no_public_key_is_refused_and_not_shown(self, bench: Bench) -> None:
+        hosting, location = self.keys(bench), bench.make()
+        private = "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary\n-----END OPENSSH PRIVATE KEY-----"
+        with pytest.raises(OperationError, match="no OpenSSH public key") as caught:
+            hosting.put_deploy_key(location, DeployKey("k", private))
+        assert "canary" not in str(caught.value)
+        assert not hosting.deploy_keys(location)
+
     def test_secrets_are_set_listed_by_name_and_removed(self, bench: Bench) -> None:
-        bench.make()
-        hosting = bench.hosting
+        hosting, location = bench.hosting, bench.make()
+        if not self.keeps_secrets:
+            for ask in (
+                lambda: hosting.secret_names(location),
+                lambda: hosting.put_secret(location, "A", Secret.plain("b")),
+            ):
+                with pytest.raises(OperationError, match="has no CI of its own"):
+                    ask()
+            hosting.delete_secret(location, "A")
+            return
+        _skip_without_vault(bench)
         for value in ("first-value-1", "second-value-2"):
             hosting.put_secret(bench.location, "IMAGE_REPO_SECRET", Secret.plain(value))
         assert hosting.secret_names(bench.location) == {"IMAGE_REPO_SECRET"}
@@ -286,8 +282,17 @@ class HostingContract(ABC):
         assert not hosting.secret_names(bench.location)
 
     def test_variables_are_set_read_and_removed(self, bench: Bench) -> None:
-        bench.make()
-        hosting = bench.hosting
+        hosting, location = bench.hosting, bench.make()
+        if not self.keeps_secrets:
+            for ask in (
+                lambda: hosting.variables(location),
+                lambda: hosting.put_variable(location, "A", "b"),
+            ):
+                with pytest.raises(OperationError, match="has no CI of its own"):
+                    ask()
+            hosting.delete_variable(location, "A")
+            return
+        _skip_without_vault(bench)
         for value in ("someone", "someone-else"):
             hosting.put_variable(bench.location, "IMAGE_REPO_USER", value)
         assert hosting.variables(bench.location) == {"IMAGE_REPO_USER": "someone-else"}
@@ -313,3 +318,23 @@ class HostingContract(ABC):
             wrong.create(bench.location, branch="main", mark=Mark("op-9", "a.b"))
         assert "canary" not in str(caught.value)
         assert "token" in str(caught.value)
+
+
+def _first_key(hosting: Hosting, location: str, key: DeployKey) -> DeployKey:
+    """Make a deploy key; skip where a server of people's own has no ssh to use it with."""
+    try:
+        return hosting.put_deploy_key(location, key)
+    except OperationError as error:
+        if "SSH is disabled" not in str(error):
+            raise
+        pytest.skip(str(error))
+
+
+def _skip_without_vault(bench: Bench) -> None:
+    """Skip where there are no secrets and variables: a server of people's own may be an older one."""
+    try:
+        bench.hosting.secret_names(bench.location)
+    except OperationError as error:
+        if "no secrets and variables" not in str(error):
+            raise
+        pytest.skip(str(error))

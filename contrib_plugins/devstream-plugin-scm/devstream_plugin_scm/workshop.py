@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from devstream_plugin_scm.access import Remote
     from devstream_plugin_scm.forge import File, Repository
 
-__all__ = ["Workshop", "borrowing", "fetching", "commit_all", "HEADS", "RENDERED_BRANCH", "RENDERED_REF"]
+__all__ = [
+    "Workshop",
+    "borrowing",
+    "fetching",
+    "own_folder",
+    "commit_all",
+    "HEADS",
+    "RENDERED_BRANCH",
+    "RENDERED_REF",
+]
 
 HEADS = "refs/heads/"
 RENDERED_REF = "refs/devstream/rendered"
@@ -30,6 +40,8 @@ _RENDER = "Render the template"
 _PREFIX = "devstream-scm-"
 _LOCK = "lock"
 """Is locked as long as somebody works in the folder."""
+_LONG_AGO = 3600.0
+"""Seconds after which nobody is about to lock a folder any more."""
 _FORMATS = {40: "sha1", 64: "sha256"}
 
 
@@ -115,7 +127,7 @@ class Workshop:
     def push(self, refs: Mapping[str, str]) -> CompletedCommand:
         """Push commits to references, all or none, as a user would: the hooks of the target run.
 
-        A reference that begins with ``+`` is replaced, whatever it holds.
+        A reference that begins with ``+`` is replaced, whatever it holds; no commit removes it.
         """
         pairs = [f"{'+' * ref.startswith('+')}{commit}:{ref.lstrip('+')}" for ref, commit in refs.items()]
         return self._git.write(
@@ -126,7 +138,7 @@ class Workshop:
 @contextmanager
 def borrowing(context: Context, origin: Path) -> Iterator[Workshop]:
     """Open a workshop that uses the objects of a repository on this machine; remove it at the end."""
-    with _folder() as folder:
+    with own_folder() as folder:
         form = Git(context, origin).read("rev-parse", "--show-object-format").stdout.strip()
         workshop = Workshop(context, str(origin), folder, digits=64 if form == "sha256" else 40)
         alternates = workshop.path / "objects" / "info" / "alternates"
@@ -140,12 +152,12 @@ def fetching(
     context: Context, remote: Remote, *, digits: int = 40, reads: bool = False
 ) -> Iterator[Workshop]:
     """Open a workshop for a repository on a server; remove it at the end."""
-    with _folder() as folder, opened(remote, folder) as environment:
+    with own_folder() as folder, opened(remote, folder) as environment:
         yield Workshop(context, remote.url, folder, digits=digits, environment=environment, reads=reads)
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def own_folder() -> Iterator[Path]:
     """Give a folder of one's own; first removes those of processes that died, for they hold credentials."""
     from tempfile import TemporaryDirectory, gettempdir
 
@@ -161,11 +173,25 @@ def _folder() -> Iterator[Path]:
 def _remove_left_behind(place: Path) -> None:
     for folder in place.glob(f"{_PREFIX}*"):
         with suppress(OSError):  # locked: somebody is at work; gone: somebody else removed it; not ours
-            if folder.lstat().st_uid != os.getuid() or folder.is_symlink():
+            facts = folder.lstat()
+            if facts.st_uid != os.getuid() or folder.is_symlink():
                 continue
+            if time.time() - facts.st_mtime > _LONG_AGO:
+                (folder / _LOCK).touch()  # where there is none, it died before it had one
             with (folder / _LOCK).open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, and last its lock: what a git that is still dying puts there is left to whoever comes next."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != _LOCK:
+            path.unlink()
+    if [path.name for path in folder.iterdir()] == [_LOCK]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def commit_all(

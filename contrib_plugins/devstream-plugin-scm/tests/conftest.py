@@ -5,155 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-import pluggy
 import pytest
 
-from devstream.api import Address, CompletedCommand, ResourceStatus, Secret, ToolSchema, ToolState
-from devstream.hookspecs import ToolSpecs
-from devstream.testing.context import PlainContext, PlainTool
-from devstream_plugin_scm import ci_files, local_ci_tool, scaffolding
+from devstream.api import Address
+from devstream.testing.tool_bench import ToolBench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-PROVIDERS: dict[str, object] = {
-    "repo-scaffolding": scaffolding,
-    "local-ci": local_ci_tool,
-    "github-actions": ci_files.GITHUB_ACTIONS,
-    "gitlab-ci": ci_files.GITLAB_CI,
-    "gitea-actions": ci_files.GITEA_ACTIONS,
-    "bitbucket-pipelines": ci_files.BITBUCKET_PIPELINES,
-    "circleci": ci_files.CIRCLECI,
-    "travis-ci": ci_files.TRAVIS_CI,
-    "ci-generic": ci_files.CI_GENERIC,
-}
 
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing in a plugin may catch it."""
-
-
-@dataclass
-class KillingContext(PlainContext):
-    """Dies right before or right after a command, counted from 1; counts commands in any case."""
-
-    die_before: int = 0
-    die_after: int = 0
-    count: int = 0
-
-    def run(self, argv: Sequence[str], **options: Any) -> CompletedCommand:
-        self.count += 1
-        if self.count == self.die_before:
-            raise Killed
-        done = super().run(argv, **options)
-        if self.count == self.die_after:
-            raise Killed
-        return done
-
-
-def secret_of(wanted: type, value: object) -> object:
-    """Do what the engine does with text at an option of type Secret."""
-    return value if isinstance(value, wanted) or wanted is not Secret else Secret.plain(str(value))
-
-
-@dataclass
-class Bench:
-    """Calls the hooks of one tool instance and keeps what the engine would record."""
-
-    folder: Path
-    address: Address
-    options: dict[str, Any]
-    recorded: ToolState | None = None
-    operations: int = 0
-    context: KillingContext = field(init=False)
-    said: list[tuple[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        manager = pluggy.PluginManager("devstream")
-        manager.add_hookspecs(ToolSpecs)
-        manager.register(PROVIDERS[self.address.name])
-        manager.check_pending()
-        self.hooks: Any = manager.hook
-        self.schema: ToolSchema = self.hooks.devstream_tool_schema(tool_name=self.address.name)
-        self.context = self._context()
-
-    def _context(self, **fields: Any) -> KillingContext:
-        if "context" in vars(self):
-            self.context.close()
-        op_id = f"op-{self.address}-{self.operations}"
-        self.context = KillingContext(self.folder, self.address, op_id=op_id, **fields)
-        return self.context
-
-    def tool(self) -> PlainTool:
-        options = msgspec.convert(self.options, self.schema.options, dec_hook=secret_of)
-        return PlainTool(self.address, options, self.options)
-
-    def read(self) -> ResourceStatus | None:
-        """Read, and hold the hook to its promise: two reads in a row are equal."""
-        first, second = (self._read_once() for _ in range(2))
-        assert first == second
-        return first
-
-    def _read_once(self) -> ResourceStatus | None:
-        context = self._context(reading=True)
-        status: ResourceStatus | None = self.hooks.read(
-            tool=self.tool(), recorded=self.recorded, context=context
-        )
-        return status
-
-    def there(self) -> ResourceStatus:
-        status = self.read()
-        assert status is not None
-        return status
-
-    def create(self, **fields: Any) -> ResourceStatus:
-        return self._keep(self.hooks.create(tool=self.tool(), context=self._context(**fields)))
-
-    def update(self, **fields: Any) -> ResourceStatus:
-        context = self._context(**fields)
-        return self._keep(self.hooks.update(tool=self.tool(), recorded=self.recorded, context=context))
-
-    def delete(self) -> None:
-        self.hooks.delete(tool=self.tool(), recorded=self.recorded, context=self._context())
-        self.recorded = None
-
-    def apply(self) -> ResourceStatus:
-        """Create what is not there, update what is."""
-        status = self.read()
-        if status is None:
-            return self.create()
-        self.recorded = self.recorded or self.taint(status)
-        return self.update()
-
-    def dies(self, action: Callable[..., Any], **fields: int) -> bool:
-        """Tell whether an action reached the command at which it is to die."""
-        try:
-            action(**fields)
-        except Killed:
-            return True
-        return False
-
-    def drift(self) -> dict[str, tuple[Any, Any]]:
-        """Compare recorded properties with a fresh read, as the planner does."""
-        recorded = self.recorded.properties if self.recorded else {}
-        now = self.there().properties
-        return {key: (recorded[key], now[key]) for key in recorded.keys() & now if recorded[key] != now[key]}
-
-    def taint(self, status: ResourceStatus) -> ToolState:
-        return ToolState(self.address, properties=status.properties, tainted=True)
-
-    def _keep(self, status: ResourceStatus) -> ResourceStatus:
-        self.operations += 1
-        self.said = self.context.log.lines
-        self.recorded = ToolState(self.address, properties=status.properties, outputs=status.outputs or {})
-        # What is written is what a read finds: anything else would be drift at once.
-        assert self.there().properties == status.properties
-        return status
+class Bench(ToolBench):
+    """A bench for the tools of this package."""
 
 
 @dataclass

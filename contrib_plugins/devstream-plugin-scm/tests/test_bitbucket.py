@@ -9,8 +9,9 @@ import pytest
 from devstream.api import OperationError, Secret
 from devstream.testing.bitbucket import BitbucketCloudStandIn
 from devstream.testing.bitbucket_server import BitbucketServerStandIn
+from devstream.testing.public_keys import made_up_key
 from devstream_plugin_scm.forge import Delivery, File, Mark, open_forge, proposal_branch
-from devstream_plugin_scm.hosting import ProposalState, Webhook, is_our_webhook, webhook_url
+from devstream_plugin_scm.hosting import DeployKey, ProposalState, Webhook, is_our_webhook, webhook_url
 from devstream_plugin_scm.repository import TargetRepo
 from devstream_plugin_scm.testing import Bench, HostingContract, Server, server_from_environment
 
@@ -19,36 +20,41 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from devstream.testing.service import Service
+    from devstream_plugin_scm.hosting import Hosting
 
 
-class CloudBench(Bench):
-    """Names bitbucket.org, whose API is elsewhere: Cloud is told by having no ``baseURL`` of its own."""
-
-    def repo(self, **fields: object) -> TargetRepo:
-        return super().repo(**{"base_url": "", "api_url": self.server.url, **fields})
+def on(cloud: BitbucketCloudStandIn) -> Server:
+    """Name a stand-in of bitbucket.org: it is told by the root of its API."""
+    return Server(cloud.url, cloud.token, cloud.user, api=cloud.api)
 
 
 class TestCloud(HostingContract):
     scm_type = "bitbucket"
     events = ("repo:push",)
+    keys_may_push = False
 
     def server(self, tmp_path: Path) -> Iterator[Server]:
         """``DEVSTREAM_TEST_BITBUCKET_URL`` is the root of the API: https://api.bitbucket.org/2.0."""
         named = server_from_environment("bitbucket")
         if named:
-            yield named
+            yield named._replace(url="", api=named.url)
             return
         with BitbucketCloudStandIn(tmp_path / "served", page=3) as standin:
-            yield Server(standin.api, standin.token, standin.user)
+            yield on(standin)
 
-    @pytest.fixture
-    def bench(self, tmp_path: Path) -> Iterator[Bench]:
-        server = self.server(tmp_path)
-        bench = CloudBench(self.scm_type, next(server), tmp_path)
-        yield bench
-        bench.hosting.delete(bench.location)
-        bench.close()
-        next(server, None)
+    def keys(self, bench: Bench) -> Hosting:
+        """With an access token nobody gets to them."""
+        if server_from_environment("bitbucket"):
+            return super().keys(bench)
+        hosting = bench.forge(user="someone", token=Secret.plain("bitbucket-api-token")).hosting
+        assert hosting is not None
+        return hosting
+
+    def test_an_access_token_gets_to_no_keys(self, bench: Bench) -> None:
+        location = bench.make()
+        with pytest.raises(OperationError, match="403") as caught:
+            bench.hosting.put_deploy_key(location, DeployKey("ci", made_up_key()))
+        assert "an API token, with its user" in (caught.value.diagnostic.suggestion or "")
 
     def test_topics_are_replaced(self, bench: Bench) -> None:
         bench.make()
@@ -59,6 +65,7 @@ class TestCloud(HostingContract):
 class TestDataCenter(HostingContract):
     scm_type = "bitbucket"
     events = ("repo:refs_changed",)
+    keeps_secrets = False
 
     def server(self, tmp_path: Path) -> Iterator[Server]:
         named = server_from_environment("bitbucket_server")
@@ -67,23 +74,6 @@ class TestDataCenter(HostingContract):
             return
         with BitbucketServerStandIn(tmp_path / "served", page=3) as standin:
             yield Server(standin.url, standin.token, standin.user)
-
-    def test_secrets_are_set_listed_by_name_and_removed(self, bench: Bench) -> None:
-        hosting, location = bench.hosting, bench.location
-        for ask in (
-            lambda: hosting.secret_names(location),
-            lambda: hosting.put_secret(location, "A", Secret.plain("b")),
-        ):
-            with pytest.raises(OperationError, match="has no CI of its own"):
-                ask()
-        hosting.delete_secret(location, "A")
-
-    def test_variables_are_set_read_and_removed(self, bench: Bench) -> None:
-        hosting, location = bench.hosting, bench.location
-        for ask in (lambda: hosting.variables(location), lambda: hosting.put_variable(location, "A", "b")):
-            with pytest.raises(OperationError, match="has no CI of its own"):
-                ask()
-        hosting.delete_variable(location, "A")
 
 
 @pytest.mark.slow
@@ -120,7 +110,7 @@ def center(tmp_path: Path) -> Iterator[BitbucketServerStandIn]:
 
 @pytest.fixture
 def on_cloud(cloud: BitbucketCloudStandIn, tmp_path: Path) -> Iterator[Bench]:
-    bench = CloudBench("bitbucket", Server(cloud.api, cloud.token, cloud.user), tmp_path, name="shop")
+    bench = Bench("bitbucket", on(cloud), tmp_path, name="shop")
     yield bench
     bench.close()
 
@@ -137,8 +127,8 @@ def bench_of(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Give benches for servers that a test names itself."""
     made: list[Bench] = []
 
-    def give(*server: str, kind: type[Bench] = Bench) -> Bench:
-        made.append(kind("bitbucket", Server(*server), tmp_path, name="shop"))
+    def give(*server: str) -> Bench:
+        made.append(Bench("bitbucket", Server(*server), tmp_path, name="shop"))
         return made[-1]
 
     yield give
@@ -254,11 +244,9 @@ def test_a_protected_branch_gets_a_pull_request(side: Side) -> None:
     bench = side.bench
     bench.make()
     bench.push({"a": b"1"})
-    if isinstance(side.service, BitbucketCloudStandIn):
-        side.service.protect("someone/shop", "main")
-    else:
-        assert isinstance(side.service, BitbucketServerStandIn)
-        side.service.protect("~SOMEONE", "shop", "main")
+    assert isinstance(side.service, BitbucketCloudStandIn | BitbucketServerStandIn)
+    whose = "someone" if isinstance(side.service, BitbucketCloudStandIn) else "~someone"
+    side.service.protect(f"{whose}/shop", "main")
     for _ in range(2):
         bench.push({"a": b"2"})
     proposal = bench.hosting.proposal(bench.location, "devstream/repo-scaffolding.shop")
@@ -305,9 +293,9 @@ def test_the_token_is_in_no_message_and_no_git_url(side: Side) -> None:
 def test_plain_http_to_another_machine_is_refused(bench_of: Callable[..., Bench]) -> None:
     bench = bench_of("http://git.example.org", "x", "someone")
     with pytest.raises(OperationError, match="in clear"):
-        bench.forge(allow_http=False)
+        bench.forge(allow_http=False, token=None)
     with pytest.raises(OperationError, match="in clear"):
-        bench.forge(allow_http=False, base_url="", api_url="http://api.example.org/2.0")
+        bench.forge(allow_http=False, token=None, base_url="", api_url="http://api.example.org/2.0")
 
 
 # ---- which service, and where on it
@@ -346,7 +334,7 @@ def test_the_location_of_a_repository(
 
 
 def test_a_project_alone_names_no_workspace(bench_of: Callable[..., Bench]) -> None:
-    bench = bench_of("https://api.example.org/2.0", "x", "", kind=CloudBench)
+    bench = bench_of("", "x", "", "", "https://api.example.org/2.0")
     with pytest.raises(OperationError, match="its workspace"):
         bench.forge(name_space="PROJ").locate(bench.repo(name_space="PROJ"))
 
@@ -366,14 +354,16 @@ def test_data_center_behind_a_path_of_its_host_is_asked_there(
 def test_a_project_that_is_named_gets_the_repository(on_cloud: Bench, cloud: BitbucketCloudStandIn) -> None:
     on_cloud.forge(name_space="PROJ").create(on_cloud.location, branch="main", mark=Mark("1", "a.b"))
     asked = cloud.asked("POST")[0].json
-    assert asked["project"] == {"key": "PROJ"}
+    assert asked["project"] == {"type": "project", "key": "PROJ"}
     assert (asked["is_private"], asked["fork_policy"]) == (True, "no_public_forks")
 
 
-def test_a_workspace_or_project_that_is_not_there_is_named(on_cloud: Bench) -> None:
+def test_a_workspace_or_project_that_is_not_there_is_named(
+    on_cloud: Bench, cloud: BitbucketCloudStandIn
+) -> None:
     mark = Mark("1", "a.b")
     with pytest.raises(OperationError, match="No workspace with identifier 'nobody'"):
-        on_cloud.forge().create("bitbucket.org/nobody/shop", branch="main", mark=mark)
+        on_cloud.forge().create(f"{cloud.host}/nobody/shop", branch="main", mark=mark)
     with pytest.raises(OperationError, match="'NONE' not found"):
         on_cloud.forge(name_space="NONE").create(on_cloud.location, branch="main", mark=mark)
 
@@ -431,10 +421,11 @@ def test_a_repository_renamed_by_hand_is_followed_and_pushed_to(
     on_cloud.make()
     on_cloud.push({"a": b"1"})
     old = on_cloud.location
-    on_cloud.hosting.move(old, "bitbucket.org/someone/store")
+    new = f"{cloud.host}/someone/store"
+    on_cloud.hosting.move(old, new)
     found = on_cloud.forge(reading=True).describe(old)
     assert found is not None
-    assert found.location == "bitbucket.org/someone/store"
+    assert found.location == new
     assert on_cloud.push({"a": b"2"})
     assert list(cloud.repositories) == ["someone/store"]
 
@@ -452,10 +443,10 @@ def test_changing_a_repository_that_was_deleted_meanwhile_makes_none(
     assert not cloud.repositories
 
 
-def test_another_workspace_is_left_to_people(on_cloud: Bench) -> None:
+def test_another_workspace_is_left_to_people(on_cloud: Bench, cloud: BitbucketCloudStandIn) -> None:
     on_cloud.make()
     with pytest.raises(OperationError, match="between workspaces"):
-        on_cloud.forge().move(on_cloud.location, "bitbucket.org/acme/shop")
+        on_cloud.forge().move(on_cloud.location, f"{cloud.host}/acme/shop")
 
 
 def test_pipelines_are_enabled_once_and_variables_are_not_doubled(
@@ -555,3 +546,35 @@ def test_a_bearers_token_is_in_no_file_afterwards(
     assert [request.headers["authorization"] for request in pushed] == [f"Bearer {center.project_token}"]
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in files if center.project_token.encode() in path.read_bytes()]
+
+
+def test_a_projects_repository_renamed_by_hand_is_found_by_its_old_name(
+    on_center: Bench, center: BitbucketServerStandIn
+) -> None:
+    hosting, old = on_center.hosting, f"{center.host}/ACME/shop"
+    made = hosting.create(old, mark=Mark("1", "a.b"), visibility="")
+    hosting.move(old, f"{center.host}/ACME/store")
+    found = hosting.find(old)
+    assert found is not None
+    assert (found.id, found.location) == (made.id, f"{center.host}/ACME/store")
+
+
+@pytest.mark.parametrize(
+    ("fields", "location"),
+    [
+        ({"api_url": "https://api.example.org/2.0"}, "bitbucket.org/acme/shop"),
+        (
+            {"base_url": "https://git.example.org", "api_url": "https://git.example.org/2.0/"},
+            "git.example.org/acme/shop",
+        ),
+        (
+            {"base_url": "https://git.example.org", "api_url": "https://git.example.org/rest/api/1.0"},
+            "git.example.org/ACME/shop",
+        ),
+    ],
+)
+def test_cloud_is_told_by_the_root_of_its_api(
+    fields: dict[str, str], location: str, bench_of: Callable[..., Bench]
+) -> None:
+    repo = TargetRepo(scm_type="bitbucket", org="acme", name="shop", **fields)  # type: ignore[arg-type]  # of a test
+    assert open_forge(repo, bench_of("", "", "").context()).locate(repo) == location

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devstream.api import Address, Mark, OperationError
+from devstream.api import Address, Mark, OperationError, RetryableError, Secret
 from devstream.model.origin import Origin
 from devstream.model.tool import ToolInstance
 from devstream.plugins.manager import PluginManager
@@ -89,6 +90,11 @@ class Forge:
         assert self.gitea.git_root is not None
         folder = self.gitea.git_root / self.gitea.user / f"{name}.git"
         return self.place.git("--git-dir", str(folder), *arguments).stdout
+
+    def merge(self, pull: dict[str, Any]) -> None:
+        """Merge as people do, on the server."""
+        self.git("update-ref", "refs/heads/main", f"refs/heads/{pull['head']['ref']}")
+        pull.update(state="closed", merged=True)
 
     def show(self, path: str, branch: str = "main") -> str:
         return self.git("show", f"{branch}:{path}")
@@ -291,12 +297,13 @@ FORGES: dict[str, tuple[str, Callable[[Path], Any]]] = {
 
 
 class ForgeBench(HostingBench):
-    """Reaches Bitbucket Cloud by its API, and the others by their address."""
+    """Names the root of Bitbucket Cloud's API: it is told by that."""
 
     @property
     def place(self) -> dict[str, str]:
         cloud = self.scm_type == "bitbucket"
-        return {"api_url": f"{self.server.url}/2.0"} if cloud else {"base_url": self.server.url}
+        api = {"api_url": f"{self.server.url}/2.0"} if cloud else {}
+        return {"base_url": self.server.url, **api}
 
     def repo(self, **fields: object) -> TargetRepo:
         return super().repo(**{"base_url": "", **self.place, **fields})
@@ -342,6 +349,32 @@ def test_every_forge_keeps_what_its_pipeline_needs(place: Workplace, kind: str) 
         server.close()
 
 
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_a_forge_that_is_busy_is_waited_for_and_one_that_refuses_is_named(
+    place: Workplace, kind: str
+) -> None:
+    with FORGES[kind][1](place.home / "served") as service:
+        server = ForgeBench(kind, Server(service.url, service.token, service.user), place.folder, name="shop")
+        location, hosting = server.make(), server.hosting
+        for _ in range(2):
+            hosting.put_secret(location, "WORD", Secret.plain(f"{CANARY}-1"))
+        put = next(request for request in reversed(service.requests) if request.method in {"PUT", "PATCH"})
+        before = len(service.asked(put.method, put.path))
+        service.fail(put.method, put.path, status=429, headers={"Retry-After": "0"}, times=2)
+        hosting.put_secret(location, "WORD", Secret.plain(f"{CANARY}-2"))
+        assert len(service.asked(put.method, put.path)) == before + 3
+        for status, error, said in (
+            (429, RetryableError, r"is busy \(429\): try again in 3600 s"),
+            (409, OperationError, r"refuses PUT .*/WORD \(409: it is being written"),
+        ):
+            body = {"message": "it is being written"}
+            service.fail(put.method, put.path, status=status, headers={"Retry-After": "3600"}, body=body)
+            with pytest.raises(error, match=said) as caught:
+                hosting.put_secret(location, "WORD", Secret.plain(f"{CANARY}-3"))
+            assert CANARY not in str(caught.value)
+        server.close()
+
+
 # proposals
 
 
@@ -353,7 +386,7 @@ def test_a_proposal_that_waits_is_no_drift(forge: Forge) -> None:
     (pull,) = forge.repository.pulls
     assert not forge.has(WORKFLOW)
     assert forge.has(WORKFLOW, "devstream/gitea-actions.shop")
-    assert status.info["proposal"] == pull["html_url"]
+    assert status.info["proposal"] == f"{forge.gitea.url}/someone/shop/pulls/{pull['number']}"
     assert ci.drift() == {}
     assert set(forge.repository.secrets) == set(NAMES)
     ci.options["pipeline"] = {**ALL, "test": {"command": ["make test"]}}
@@ -370,8 +403,7 @@ def test_a_proposal_that_people_decided_on(forge: Forge, what: str) -> None:
     ci.create()
     (pull,) = forge.repository.pulls
     if what == "merged":
-        assert forge.gitea._merge(forge.gitea._path(forge.repository), "main", pull["head"]["ref"])
-        pull.update(state="closed", merged=True)
+        forge.merge(pull)
     else:
         pull.update(state="closed")
     assert ci.drift() == {}
@@ -381,6 +413,37 @@ def test_a_proposal_that_people_decided_on(forge: Forge, what: str) -> None:
     assert len(forge.repository.pulls) == 1
 
 
+def test_removing_a_tool_takes_its_proposal_back(forge: Forge) -> None:
+    forge.gitea.protect("someone/shop", "main")
+    ci = forge.ci()
+    ci.create()
+    recorded = ci.recorded
+    forge.gitea.fail("POST", "/someone/shop.git/git-receive-pack", status=500, after=True)
+    for _ in range(2):
+        ci.recorded = recorded
+        ci.delete()
+    (pull,) = forge.repository.pulls
+    assert (pull["state"], pull["merged"]) == ("closed", False)
+    assert forge.git("for-each-ref", "--format=%(refname:short)", "refs/heads").split() == ["main"]
+    assert forge.repository.secrets == {}
+
+
+@pytest.mark.slow
+def test_removing_what_was_merged_is_proposed_once(forge: Forge) -> None:
+    """A branch that takes no pushes: people decide on the removal as they decided on the file."""
+    forge.gitea.protect("someone/shop", "main")
+    ci = forge.ci()
+    ci.create()
+    (pull,) = forge.repository.pulls
+    forge.merge(pull)
+    recorded = ci.recorded
+    for _ in range(2):
+        ci.recorded = recorded
+        ci.delete()
+    assert [pull["state"] for pull in forge.repository.pulls] == ["closed", "open"]
+    assert not forge.has(WORKFLOW, "devstream/gitea-actions.shop")
+
+
 # what an upstream has
 
 
@@ -388,18 +451,17 @@ def test_a_registry_upstream_gives_its_credentials(forge: Forge) -> None:
     pipeline = {"language": {"name": "python"}, "imageRepo": {"url": "harbor.example.org", "user": "team"}}
     ci = forge.ci(pipeline=pipeline)
     assert ci.schema.traits is not None
-    assert ci.schema.traits({"pipeline": pipeline}).can_integrate
-    assert not ci.schema.traits({"pipeline": ALL}).can_integrate
-    status = ci.create()
+    assert "registry" in ci.schema.traits({"pipeline": pipeline}).integrates
+    assert "registry" not in ci.schema.traits({"pipeline": ALL}).integrates
+    ci.create()
     for password in ("first-password", "second-password"):
-        upstream = {"harbor.main": {"registry": {"url": "x", "user": "robot$ci", "password": password}}}
-        outputs = ci.hooks.integrate(tool=ci.tool(), status=status, upstream=upstream, context=ci._context())
-        assert outputs == {"ciSecrets": ["IMAGE_REPO_SECRET", "IMAGE_REPO_USER"]}
+        ci.upstream = {"harbor.main": {"registry": {"url": "x", "user": "robot$ci", "password": password}}}
+        names = ["IMAGE_REPO_SECRET", "IMAGE_REPO_USER"]
+        assert ci.integrate() == {"neighbours": {"harbor.main": {"registry": names}}}
         assert forge.repository.secrets == {"IMAGE_REPO_SECRET": password, "IMAGE_REPO_USER": "robot$ci"}
-    assert (
-        ci.hooks.integrate(tool=ci.tool(), status=status, upstream={"noop.a": {}}, context=ci._context())
-        is None
-    )
+    ci.upstream = {"noop.a": {}}
+    assert ci.integrate() == {"neighbours": {}}
+    assert forge.repository.secrets == {"IMAGE_REPO_USER": "team"}, "as the options have it"
     assert ci.drift() == {}
 
 
@@ -423,7 +485,9 @@ def test_a_webhook_is_made_once_kept_in_line_and_removed(forge: Forge) -> None:
     (before, now) = ci.drift()["webhook"]
     assert (before["active"], now["active"]) == (True, False)
     ci.update()
-    assert (made["events"], made["active"]) == (["pull_request", "push"], True)
+    assert {"pull_request", "push", "pull_request_sync"} <= set(made["events"])  # one word stands for many
+    assert made["active"]
+    assert not ci.drift()
     forge.repository.hooks.clear()
     assert ci.drift()["webhook"][1] is None
     ci.options["ci"] = {**files, "webhook": {"url": "https://other.example.org/", "events": ["push"]}}
@@ -480,6 +544,30 @@ def test_a_ci_service_is_switched_on_and_keeps_the_secrets(place: Workplace, kin
             ci.read()
         ci.delete()
         assert service.variables == {}
+        ci.context.close()
+
+
+@pytest.mark.parametrize("ours", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["circleci", "travis-ci"])
+def test_a_ci_service_is_switched_off_where_it_was_switched_on(
+    place: Workplace, kind: str, ours: bool
+) -> None:
+    place.scaffold()
+    with (CircleCiStandIn if kind == "circleci" else TravisStandIn)() as service:
+        service.active = not ours
+        project = {"circleci": "gh/acme/hello", "travis-ci": "acme/hello"}[kind]
+        account = {"token": service.token, "url": service.url, "project": project}
+        scm = {"scmType": "local", "name": "hello"}
+        ci = place.bench(kind, "hello", pipeline=ALL, scm=scm, **{kind.removesuffix("-ci"): account})
+        ci.create()
+        status = ci.update()
+        assert (status.properties["active"], status.properties["switchedOn"]) == (True, ours)
+        recorded = ci.recorded
+        shutil.rmtree(place.repository())
+        for _ in range(2):
+            ci.recorded = recorded
+            ci.delete()
+            assert (service.active, service.variables) == (not ours, {})
         ci.context.close()
 
 

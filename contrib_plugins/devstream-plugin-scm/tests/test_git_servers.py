@@ -151,12 +151,10 @@ def test_a_repository_that_is_not_there_is_told_from_one_that_is_not_ours(
     assert forge_of(url, ca_file="ca.pem", **login).describe(url) is None
 
 
-def test_clear_text_is_refused_before_anybody_is_asked(
-    forge_of: Callable[..., Forge], login: dict[str, Any]
-) -> None:
+def test_clear_text_is_refused_before_anybody_is_asked(forge_of: Callable[..., Forge]) -> None:
     url = "http://git.example.org/acme/shop.git"
     with pytest.raises(OperationError, match="in clear"):
-        forge_of(url, **login).describe(url)
+        forge_of(url).describe(url)
 
 
 # ---- ssh

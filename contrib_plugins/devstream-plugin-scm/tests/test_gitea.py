@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 class TestGitea(HostingContract):
     scm_type = "gitea"
+    events = ("pull_request", "push")
 
     def server(self, tmp_path: Path) -> Iterator[Server]:
         named = server_from_environment("gitea")
@@ -101,7 +102,7 @@ def test_a_protected_branch_gets_a_pull_request(bench: Bench, gitea: GiteaStandI
 def test_plain_http_to_another_machine_is_refused(tmp_path: Path) -> None:
     bench = Bench("gitea", Server("http://git.example.org", "x", "someone"), tmp_path)
     with pytest.raises(OperationError, match="in clear"):
-        bench.forge(allow_http=False)
+        bench.forge(allow_http=False, token=None)
 
 
 def test_another_server_than_before_is_not_taken_for_the_same(bench: Bench) -> None:
@@ -128,4 +129,4 @@ def test_a_token_that_cannot_be_sent_is_not_shown(bench: Bench, token: str) -> N
 
 def test_the_api_is_not_told_the_token_in_clear_either(bench: Bench) -> None:
     with pytest.raises(OperationError, match="in clear"):
-        bench.forge(api_url="http://api.example.org", allow_http=False)
+        bench.forge(api_url="http://api.example.org", allow_http=False, token=None)

@@ -93,7 +93,7 @@ def test_the_api_may_be_elsewhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("field", ["base_url", "api_url"])
 def test_plain_http_to_another_machine_is_refused(bench: Bench, field: str) -> None:
-    options: dict[str, Any] = {"allow_http": False, field: "http://git.example.org"}
+    options: dict[str, Any] = {"allow_http": False, "token": None, field: "http://git.example.org"}
     with pytest.raises(OperationError, match="in clear"):
         hosting(bench, **options)
 
@@ -428,6 +428,7 @@ def test_a_pull_request_is_merged_in_the_way_that_is_allowed(
 
 @pytest.mark.parametrize("status", [500, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_merge_whose_answer_was_lost_is_done(bench: Bench, github: GitHubStandIn, status: int) -> None:
+    github.checks = 0
     proposal = proposed(bench)
     github.fail("PUT", "/repos/someone/shop/pulls/1/merge", status=status, after=True)
     bench.hosting.merge(bench.location, proposal)
@@ -440,6 +441,25 @@ def test_a_merge_that_others_were_faster_than_may_be_tried_again(bench: Bench, g
     github.fail("PUT", "/repos/", status=405, body={"message": message})
     with pytest.raises(RetryableError, match="main changed"):
         bench.hosting.merge(bench.location, proposal)
+
+
+@pytest.mark.parametrize("lags", [(2, 0), pytest.param((0, 2), marks=pytest.mark.slow)])
+def test_a_new_repository_is_waited_for_where_github_does_not_find_it_yet(
+    bench: Bench, github: GitHubStandIn, lags: tuple[int, int]
+) -> None:
+    github.unseen, github.unseen_by_git = lags
+    bench.make()
+    found = github.repository("someone/shop")
+    assert (found.unseen, found.unseen_by_git) == (0, 0)
+
+
+@pytest.mark.slow
+def test_a_merge_waits_until_github_knows_whether_it_can_be_done(bench: Bench, github: GitHubStandIn) -> None:
+    github.checks = 3
+    proposal = proposed(bench)
+    bench.hosting.merge(bench.location, proposal)
+    assert len(github.asked("PUT", "/repos/someone/shop/pulls/1/merge")) == 4
+    assert github.repository("someone/shop").pulls[0]["merged"]
 
 
 @pytest.mark.slow
@@ -651,3 +671,16 @@ def test_a_run_that_failed_half_way_is_finished_by_the_next(
     project.tools()
     project.run().assert_success()
     assert not github.repositories
+
+
+def test_a_list_without_an_end_is_not_read_for_ever(
+    bench: Bench, github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    github.page = 1
+    bench.make()
+    for number in range(3):
+        bench.hosting.put_variable(bench.location, f"NAME_{number}", "value")
+    assert len(bench.hosting.variables(bench.location)) == 3
+    monkeypatch.setattr("devstream_plugin_scm.rest._MOST_PAGES", 2)
+    with pytest.raises(OperationError, match="finds no end of /repos/someone/shop/actions/variables"):
+        bench.hosting.variables(bench.location)

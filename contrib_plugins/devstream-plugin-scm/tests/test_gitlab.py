@@ -471,9 +471,9 @@ def test_a_certificate_of_ones_own_is_trusted_by_name(tmp_path: Path) -> None:
 def test_plain_http_to_another_machine_is_refused(tmp_path: Path) -> None:
     bench = Bench("gitlab", Server("http://git.example.org", "x", "someone"), tmp_path)
     with pytest.raises(OperationError, match="in clear"):
-        bench.forge(allow_http=False)
+        bench.forge(allow_http=False, token=None)
     with pytest.raises(OperationError, match="in clear"):
-        bench.forge(allow_http=False, base_url="", api_url="http://git.example.org/api/v4")
+        bench.forge(allow_http=False, token=None, base_url="", api_url="http://git.example.org/api/v4")
 
 
 def test_an_empty_project_is_described(bench: Bench, gitlab: GitLabStandIn) -> None:

@@ -382,3 +382,16 @@ def test_an_event_that_gitlab_does_not_have_is_corrected(bench: Bench) -> None:
     assert 'did you mean "merge_requests"?' in str(caught.value)
     with pytest.raises(OperationError, match="cannot switch the webhook"):
         bench.hosting.put_webhook(bench.location, Webhook(HOOK, ("push",), active=False), None)
+
+
+def test_a_list_without_an_end_is_not_read_for_ever(
+    bench: Bench, gitlab: GitLabStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gitlab.page = 1
+    bench.make()
+    for number in range(3):
+        bench.hosting.put_variable(bench.location, f"NAME_{number}", "value")
+    assert len(bench.hosting.variables(bench.location)) == 3
+    monkeypatch.setattr("devstream_plugin_scm.rest._MOST_PAGES", 2)
+    with pytest.raises(OperationError, match="finds no end of /projects/1/variables"):
+        bench.hosting.variables(bench.location)

@@ -78,12 +78,52 @@ def mistakes(plugin: ToolPlugin, options: dict[str, Any]) -> list[str]:
             "pipeline.imageRepo.pasword",
         ),
         ("ci-generic", {"scm": LOCAL, "ci": {"type": "github"}}, "either configLocation or configContents"),
+        (
+            "ci-generic",
+            {"scm": LOCAL, "ci": {"type": "github", "configContents": {"../a.yml": "x"}}},
+            "\"ci.configContents\": '../a.yml' cannot be a path",
+        ),
+        (
+            "github-actions",
+            {"scm": LOCAL, "pipeline": {"imageRepo": {"url": "https://u:hunter2@ghcr.io"}}},
+            '"pipeline.imageRepo.url": "https://ghcr.io" is not the address of a registry',
+        ),
+        (
+            "github-actions",
+            {"scm": LOCAL, "pipeline": {"configLocation": "builtin:gitlab"}},
+            '"pipeline.configLocation": there is no built-in template "gitlab"',
+        ),
+        (
+            "github-actions",
+            {"scm": LOCAL, "pipeline": {"configLocation": "https://u:hunter2@example.org/ci.yml"}},
+            '"pipeline.configLocation": a URL must not hold a user',
+        ),
+        (
+            "gitlab-ci",
+            {
+                "scm": {"scmType": "github", "owner": "a", "name": "b"},
+                "pipeline": {"language": {"name": "go"}},
+            },
+            '"scm.scmType": GitLab CI does not look at repositories on github',
+        ),
+        (
+            "gitlab-ci",
+            {"scm": LOCAL, "pipeline": {"language": {"name": "pythn"}}},
+            '"pipeline.language.name": the pipeline would do nothing',
+        ),
+        (
+            "repo-scaffolding",
+            {"destinationRepo": LOCAL, "sourceRepo": {"url": "a", "update": "merge"}},
+            '"sourceRepo.update": "merge" is none of',
+        ),
     ],
 )
 def test_mistakes_are_found_before_anything_runs(
     plugins: PluginManager, name: str, options: dict[str, Any], message: str
 ) -> None:
-    assert any(message in summary for summary in mistakes(plugins.tool(name), options))
+    found = mistakes(plugins.tool(name), options)
+    assert any(message in summary for summary in found)
+    assert "hunter2" not in str(found)
 
 
 def test_what_is_not_known_yet_is_no_mistake(plugins: PluginManager) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import ssl
 import subprocess
 import sys
 import tarfile
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +20,7 @@ from devstream.api import Address, OperationError, RetryableError, Secret
 from devstream.testing.context import PlainContext
 from devstream.testing.gitea import GiteaStandIn
 from devstream.testing.service import Request, Response, Service, route
+from devstream_plugin_scm import template_cache
 from devstream_plugin_scm.downloads import Download, download
 from devstream_plugin_scm.forge import File
 from devstream_plugin_scm.git_sources import newest_version
@@ -279,6 +282,7 @@ def test_a_repository_with_too_much_is_refused(
 def thorough(bench: Bench) -> dict[str, Any]:
     bench.context = PlainContext(bench.folder, bench.address, reading=True, thorough=True)  # type: ignore[assignment]  # it does not have to die
     status = bench.hooks.read(tool=bench.tool(), recorded=bench.recorded, context=bench.context)
+    assert status is not None
     found: dict[str, Any] = status.info["template"]
     return found
 
@@ -374,6 +378,33 @@ for _ in range(60):
     assert cache.keep(tree) == digest
     assert cache.tree(digest) == tree, cache._log.text
 """
+
+
+@pytest.mark.parametrize("limit", ["MAX_BYTES", "MAX_FILES"])
+def test_a_cache_keeps_what_was_used_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    folder = tmp_path / "c"
+    cache = TemplateCache(folder, PlainContext(tmp_path, Address("a", "b")).log)
+    trees = [{"a": File(b"%d" % number * 30_000)} for number in range(6)]
+    digests = []
+    for age, tree in zip(range(6, 0, -1), trees, strict=True):
+        digests.append(cache.keep(tree))
+        os.utime(folder / f"{digests[-1][7:]}.tar", (0, time.time() - age * 3600))
+    for name, age in ((".new-dead", 90_000), (".new-alive", 60)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (0, time.time() - age))
+    reader = (folder / f"{digests[1][7:]}.tar").open("rb")
+    assert cache.tree(digests[0]) == trees[0]
+    monkeypatch.setattr(template_cache, limit, {"MAX_BYTES": 100_000, "MAX_FILES": 4}[limit])
+    newest = cache.keep({"new": File(b"")})
+    with reader:
+        assert reader.read(), "who reads it reads on"
+    left = {path.name for path in folder.iterdir()}
+    kept = {newest, digests[0], digests[5]}
+    assert left == {".new-alive", *(f"{digest[7:]}.tar" for digest in kept)}
+    assert cache.tree(digests[1]) is None
+    assert digest_of(trees[1]) == cache.keep(trees[1])
 
 
 def test_two_processes_share_a_cache(tmp_path: Path) -> None:

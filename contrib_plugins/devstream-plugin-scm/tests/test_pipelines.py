@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from devstream_plugin_scm.ci_kinds import KINDS
 from devstream_plugin_scm.ci_notify import notify_script
 from devstream_plugin_scm.ci_rendering import Place, render, variables_of
 from devstream_plugin_scm.ci_secrets import names_for
+from devstream_plugin_scm.examples import GENERIC
 from devstream_plugin_scm.options import LANGUAGES, Pipeline, defaults_for
 from devstream_plugin_scm.sources import read_location
 
@@ -347,48 +349,139 @@ def test_the_defaults_of_a_language_follow_its_version_and_framework() -> None:
     assert {defaults_for(name) is not None for name in LANGUAGES} == {True}
 
 
+# what is rendered is checked by the tools that people check it with
+
+
+def linter(name: str) -> str:
+    """Give the path of a linter; skip where it is not here."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{name} is not here")
+    return found
+
+
+def actionlint(folder: Path, texts: Mapping[str, str], *options: str) -> None:
+    """Let actionlint read workflows: expressions, needs, actions that are too old."""
+    command = [linter("actionlint"), "-no-color", "-oneline", "-pyflakes=", *options]
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    done = subprocess.run([*command, *texts], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def workflows(tool: str, combinations: list[dict[str, Any]]) -> dict[str, str]:
+    """Render a workflow for each combination, half of them under a name of their own."""
+    found = {}
+    for number, options in enumerate(combinations):
+        ((_, text),) = rendered(tool, options, "lint" if number % 2 else "").items()
+        found[f"{number}.yml"] = text
+    return found
+
+
+ACTIONS = ("github-actions", "gitea-actions")
+
+
+@pytest.mark.parametrize("tool", ACTIONS)
+def test_actionlint_finds_nothing_in_a_sample(tool: str, tmp_path: Path) -> None:
+    actionlint(tmp_path, workflows(tool, COMBINATIONS[5::17]), "-shellcheck=")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ACTIONS)
+def test_actionlint_finds_nothing(tool: str, tmp_path: Path) -> None:
+    """With shellcheck, in every script as well."""
+    actionlint(tmp_path, workflows(tool, COMBINATIONS), f"-shellcheck={linter('shellcheck')}")
+
+
+def test_actionlint_finds_what_is_wrong(tmp_path: Path) -> None:
+    ((_, text),) = rendered("github-actions", {"language": {"name": "go"}}).items()
+    with pytest.raises(AssertionError, match="expression"):
+        actionlint(tmp_path, {"a.yml": text + "      - run: ${{ nothing }}\n"}, "-shellcheck=")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", SYSTEMS)
+def test_shellcheck_finds_nothing(tool: str, tmp_path: Path) -> None:
+    found = set()
+    for options in COMBINATIONS:
+        if options["test"] is not TESTS["odd"]:  # those are as odd as can be, on purpose
+            ((_, text),) = rendered(tool, options).items()
+            found.update(scripts(tool, parsed(text)))
+    command = [linter("shellcheck"), "--shell=sh", "--severity=warning", "--format=gcc"]
+    for number, script in enumerate(sorted(found)):
+        (tmp_path / f"{number}.sh").write_text(script)
+    names = [path.name for path in tmp_path.iterdir()]
+    done = subprocess.run([*command, *names], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_example_of_ci_generic_is_a_workflow(place: Workplace, tmp_path: Path) -> None:
+    ((name, text),) = GENERIC["ci"]["configContents"].items()
+    place.scaffold()
+    bench = place.bench("ci-generic", scm={"scmType": "local", "name": "hello"}, ci=GENERIC["ci"])
+    bench.create()
+    assert place.show(f".github/workflows/{name}") == text
+    held_to("github-actions", text)
+    actionlint(tmp_path, {name: text}, "-shellcheck=")
+
+
+@pytest.mark.parametrize(
+    ("tool", "name"),
+    [(tool, name) for tool in SYSTEMS for name in LANGUAGES if name == "python" or tool == "gitlab-ci"],
+)
+def test_every_system_tests_in_the_version_that_is_asked_for(tool: str, name: str) -> None:
+    usual, own = (
+        rendered(tool, {"language": {"name": name, **version}})[SYSTEMS[tool].file]
+        for version in ({}, {"version": "1.2.3-odd"})
+    )
+    defaults = defaults_for(name)
+    assert defaults is not None
+    assert defaults.image_for("") in usual
+    assert defaults.image.format("1.2.3-odd") in own
+    assert own.replace("1.2.3-odd", defaults.version) == usual
+
+
 # what is rendered is run
 
 
-def test_the_steps_of_a_pipeline_test_a_scaffolded_app(place: Workplace, tmp_path: Path) -> None:
-    """The commands are those that the CI system would run, in a fresh clone, and with this machine's Python."""
+def steps_of(tool: str, pipeline: dict[str, Any]) -> list[str]:
+    """Give the commands with which a pipeline tests, as they run in the container."""
+    ((_, text),) = rendered(tool, pipeline).items()
+    steps = [script for script in scripts(tool, parsed(text)) if "git fetch" not in script]
+    return [shlex.join(shlex.split(step)[-3:]) if step.startswith("docker run") else step for step in steps]
+
+
+def run_by_local_ci(place: Workplace, tool: str, language: str, broken: dict[str, str]) -> None:
+    """Run the steps of a pipeline for each push: they pass, and find what is broken."""
+    pipeline = {"language": {"name": language}, "test": {"coverageCommand": "echo covered"}}
+    ci = place.local_ci(*steps_of(tool, pipeline))
+    status = ci.create()
+    log = Path(status.info["ci"]["log"])
+    assert status.info["ci"]["result"] == "passed", log.read_text()
+    assert "covered" in log.read_text()
+    assert "CI FAILED" in place.push(place.clone(), broken).stderr
+
+
+EACH = [tool if tool == "gitlab-ci" else pytest.param(tool, marks=pytest.mark.slow) for tool in SYSTEMS]
+
+
+@pytest.mark.parametrize("tool", EACH)
+def test_local_ci_runs_the_pipeline_of_a_python_app(place: Workplace, tool: str) -> None:
     place.scaffold()
-    pipeline = {"language": {"name": "python"}, "test": {"coverageCommand": "echo covered > covered.txt"}}
-    for tool in ("github-actions", "gitlab-ci", "gitea-actions", "bitbucket-pipelines", "circleci"):
-        clone = place.clone()
-        ((_, text),) = rendered(tool, pipeline).items()
-        steps = [script for script in scripts(tool, parsed(text)) if "git fetch" not in script]
-        assert steps
-        environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
-        for step in steps:
-            subprocess.run(["sh", "-ec", step], cwd=clone, env=environment, check=True, capture_output=True)
-        assert (clone / "covered.txt").exists()
-        (clone / "service.py").write_text("syntax error\n")
-        outcomes = [
-            subprocess.run(["sh", "-ec", step], cwd=clone, env=environment, check=False, capture_output=True)
-            for step in steps
-        ]
-        assert any(outcome.returncode for outcome in outcomes)
-
-
-PACKAGE = {"name": "a", "version": "1.0.0"}
-LOCK = {**PACKAGE, "lockfileVersion": 3, "requires": True, "packages": {"": PACKAGE}}
+    run_by_local_ci(place, tool, "python", {"service.py": "syntax error\n"})
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm")
-def test_the_steps_of_a_pipeline_test_a_node_app(tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text(json.dumps({**PACKAGE, "scripts": {"test": "node --test"}}))
-    (tmp_path / "package-lock.json").write_text(json.dumps(LOCK))
-    test = tmp_path / "a.test.js"
-    ((_, text),) = rendered("gitlab-ci", {"language": {"name": "nodejs"}}).items()
-    steps = parsed(text)["test"]["script"]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    for expected, body in ((0, ""), (1, "throw new Error('no')")):
-        test.write_text(f"require('node:test')('it', () => {{ {body} }});\n")
-        done = subprocess.run(
-            ["sh", "-ec", "\n".join(steps)], cwd=tmp_path, env=environment, check=False, capture_output=True
-        )
-        assert bool(done.returncode) == bool(expected), done.stderr
+@pytest.mark.parametrize("tool", EACH)
+@pytest.mark.parametrize("locked", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_local_ci_runs_the_pipeline_of_a_node_app(place: Workplace, tool: str, locked: bool) -> None:
+    package = {"name": "a", "version": "1.0.0", "scripts": {"test": "node --test"}}
+    lock = {**package, "lockfileVersion": 3, "requires": True, "packages": {"": package}}
+    files = {"package.json": json.dumps(package), "a.test.js": "require('node:test')('it', () => {});\n"}
+    place.scaffold(
+        url=place.template({**files, **({"package-lock.json": json.dumps(lock)} if locked else {})})
+    )
+    run_by_local_ci(place, tool, "nodejs", {"a.test.js": "throw new Error('no');\n"})
 
 
 class Listener(Service):

@@ -11,7 +11,8 @@ from devstream.api import Address, OperationError, Secret
 from devstream.testing.context import PlainContext
 from devstream.testing.service import Request, Response, Service
 from devstream_plugin_scm.forge import Delivery, File, proposal_branch
-from devstream_plugin_scm.remote import RemoteForge
+from devstream_plugin_scm.hosting import Hosted
+from devstream_plugin_scm.remote import RemoteForge, git_url
 from devstream_plugin_scm.repository import TargetRepo
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def test_a_redirect_is_not_followed(host: GitHost, tmp_path: Path) -> None:
 
 
 def test_clear_text_goes_to_this_machine_only(host: GitHost, tmp_path: Path) -> None:
-    forge, _, _ = forge_of(host, tmp_path, url="http://git.example.org/acme/shop.git")
+    forge, _, _ = forge_of(host, tmp_path, url="http://git.example.org/acme/shop.git", token=None)
     with pytest.raises(OperationError, match="in clear"):
         forge.describe("http://git.example.org/acme/shop.git")
 
@@ -170,3 +171,30 @@ def test_nothing_is_made_moved_or_deleted_without_a_service(host: GitHost, tmp_p
         forge.create(url, branch="main", mark=Mark("1", "a.b"))
     with pytest.raises(OperationError, match="cannot be deleted"):
         forge.delete(url)
+
+
+@pytest.mark.parametrize(
+    ("clone_url", "api_url", "named"),
+    [
+        ("https://git.example.org/acme/shop.git", "", True),
+        ("https://GIT.example.org:443/acme/shop.git", "", True),
+        ("https://git.example.org/below/acme/shop.git", "", True),
+        ("ssh://git@elsewhere.example/acme/shop.git", "", True),
+        ("https://api.example.org/acme/shop.git", "https://api.example.org/v1", True),
+        ("https://api.example.org/acme/shop.git", "", False),
+        ("https://git.example.org:8443/acme/shop.git", "", False),
+        ("https://git.example.org.elsewhere.example/acme/shop.git", "", False),
+    ],
+)
+def test_git_shows_the_token_to_nobody_but_whom_users_named(
+    clone_url: str, api_url: str, named: bool
+) -> None:
+    hosted = Hosted("1", "git.example.org/acme/shop", clone_url, "https://git.example.org/acme/shop", "main")
+    repo = TargetRepo(
+        scm_type="gitea", base_url="https://git.example.org", owner="acme", name="shop", api_url=api_url
+    )
+    if named:
+        assert git_url(hosted, repo) == clone_url
+        return
+    with pytest.raises(OperationError, match="which nobody named here"):
+        git_url(hosted, repo)

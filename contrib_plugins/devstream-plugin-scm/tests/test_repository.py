@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from devstream_plugin_scm.repository import TargetRepo, check_branch, check_name
+from devstream.api import Secret, WrongOption
+from devstream.model.values import SecretRef
+from devstream_plugin_scm.repository import TargetRepo, check_branch, check_name, check_service
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,61 @@ from devstream_plugin_scm.repository import TargetRepo, check_branch, check_name
 def test_what_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=message):
         msgspec.convert(options, TargetRepo)
+
+
+_TOKEN = Secret((SecretRef("env", "T"),), "t")
+_SHOP = {"scm_type": "gitea", "owner": "acme", "name": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "option", "message"),
+    [
+        ({**_SHOP, "branch": "--force"}, "branch", "cannot name a branch: letters"),
+        ({**_SHOP, "name": "h\u0435llo"}, "name", r"'h\\u0435llo' cannot name"),
+        ({**_SHOP, "owner": "a/b"}, "owner", "'a/b' cannot name"),
+        ({**_SHOP, "base_url": "https://me:hunter2@host"}, "baseURL", "must not hold a user or a token"),
+        ({**_SHOP, "url": "https://host/acme/other"}, "name", 'name says "shop", the url says "other"'),
+        ({**_SHOP, "url": "https://host/acme2/shop"}, "owner", 'owner says "acme", the url says "acme2"'),
+        ({**_SHOP, "url": "https://a/acme/shop", "base_url": "https://b"}, "baseURL", 'says "b"'),
+        ({**_SHOP, "token": _TOKEN, "base_url": "http://git.example.org"}, "baseURL", "in clear"),
+        ({**_SHOP, "token": _TOKEN, "api_url": "http://git.example.org/api"}, "apiURL", "in clear"),
+        ({"scm_type": "git", "token": _TOKEN, "url": "http://git.example.org/a/b"}, "url", "in clear"),
+    ],
+)
+def test_what_is_wrong_is_said_of_the_option(fields: dict[str, Any], option: str, message: str) -> None:
+    with pytest.raises(WrongOption, match=message) as caught:
+        TargetRepo(**fields)
+    assert caught.value.option == option
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {**_SHOP, "url": "https://host/Acme/shop.git", "base_url": "https://host"},
+        {**_SHOP, "url": "https://host/git/acme/shop.git", "base_url": "https://host/git"},
+        {**_SHOP, "url": "git@ssh.host:acme/shop.git", "base_url": "https://host"},
+        {"scm_type": "gitlab", "url": "https://host/a/b/shop", "name_space": "a/b"},
+        {
+            "scm_type": "bitbucket",
+            "url": "https://bitbucket.org/acme/shop",
+            "owner": "acme",
+            "name_space": "KEY",
+        },
+        {"scm_type": "bitbucket", "url": "https://host/scm/key/shop.git", "owner": "KEY"},
+        {"scm_type": "git", "url": "https://host/srv/shop.git", "owner": "acme", "name": "prefilled"},
+        {**_SHOP, "token": _TOKEN, "base_url": "http://127.0.0.1:3000"},
+        {**_SHOP, "token": _TOKEN, "base_url": "http://git.example.org", "allow_http": True},
+        {**_SHOP, "base_url": "http://git.example.org"},
+    ],
+)
+def test_a_url_and_the_parts_beside_it_may_say_the_same(fields: dict[str, Any]) -> None:
+    assert TargetRepo(**fields).scm_type
+
+
+def test_an_address_is_shown_without_what_it_must_not_hold() -> None:
+    with pytest.raises(ValueError, match="must not hold a user or a token"):
+        check_service("https://me:hunter2@host")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from devstream.api import OperationError, Secret, ToolState
 from devstream.model.values import SecretRef
+from devstream.record import replace
 from devstream.testing.gitea import GiteaStandIn
 
 if TYPE_CHECKING:
@@ -440,6 +441,8 @@ def test_a_pull_request_is_a_branch_where_there_is_no_service(place: Workplace) 
     proposed = "devstream/repo-scaffolding.hello"
     assert (place.show("a.txt"), place.show("a.txt", branch=proposed)) == ("one\n", "two\n")
     assert place.show("b.txt", branch=proposed) == "people\n"
+    assert ("warning", f"pushed to the branch {proposed}: merge it into main") in bench.said
+    assert bench.there().info["proposal"] == proposed
     bench.options["vars"] = {"word": "three"}
     bench.update()
     assert place.show("a.txt", branch=proposed) == "three\n", "it goes on where it waits"
@@ -497,6 +500,79 @@ def test_a_service_gets_a_pull_request_where_it_is_asked_for_or_needed(
     bench.update()
     assert len(gitea.repository("someone/shop").pulls) == 1
     assert bench.drift() == {}
+    bench.context.close()
+
+
+def test_a_pull_request_says_what_people_have_to_look_at(place: Workplace, gitea: GiteaStandIn) -> None:
+    bench = on_gitea(place, gitea, update="pull-request")
+    place.template({"it's b.txt.tpl": "[[ word ]]\n"})
+    bench.update()
+    (pull,) = gitea.repository("someone/shop").pulls
+    assert pull["body"] == ""
+    clone = place.home / "clone"
+    place.git("clone", "--quiet", f"{gitea.git_root}/someone/shop.git", str(clone))
+    place.git("merge", "--quiet", "origin/devstream/repo-scaffolding.shop", cwd=clone)
+    place.push(clone, {"it's b.txt": "people\n", "a.txt": "one\n2\n3\n4\npeople\n"})
+    pull.update(state="closed", merged=True)
+    bench.options["vars"] = {"word": "two"}
+    bench.update()
+    assert bench.there().info["proposal"] == f"{gitea.url}/someone/shop/pulls/2"
+    body = gitea.repository("someone/shop").pulls[1]["body"]
+    assert "both are in:\n\n- `a.txt`" in body
+    assert "They are left as people have them:\n\n- `it's b.txt`" in body
+    (command,) = (line.strip() for line in body.splitlines() if line.startswith("    git "))
+    said = subprocess.run(["sh", "-ec", command], cwd=clone, capture_output=True, text=True, check=True)
+    assert "-one\n+two\n" in said.stdout
+    assert "a.txt" not in said.stdout
+    bare = f"{gitea.git_root}/someone/shop.git"
+    proposed = "devstream/repo-scaffolding.shop"
+    head = place.git("--git-dir", bare, "log", "-1", "--format=%B", proposed)
+    assert body in head.stdout, "who reads the history sees it too"
+    bench.context.close()
+
+
+def test_a_pull_request_that_was_not_opened_is_not_forgotten(place: Workplace, gitea: GiteaStandIn) -> None:
+    bench = on_gitea(place, gitea, update="pull-request")
+    bench.options["vars"] = {"word": "two"}
+    gitea.fail("POST", "/api/v1/repos/someone/shop/pulls", status=403)
+    with pytest.raises(OperationError):
+        bench.update()
+    assert gitea.repository("someone/shop").pulls == []
+    bench.update()
+    assert len(gitea.repository("someone/shop").pulls) == 1
+    assert shown(gitea, "a.txt", "devstream/repo-scaffolding.shop") == "two\n2\n3\n4\n5\n"
+    assert bench.drift() == {}
+    bench.context.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/repos/someone/shop",
+        pytest.param("/someone/shop.git/git-receive-pack", marks=pytest.mark.slow),
+    ],
+)
+def test_a_branch_that_was_half_begun_begins_where_people_are(
+    place: Workplace, gitea: GiteaStandIn, path: str
+) -> None:
+    """What is found after a crash is recorded before the update is tried again: the branch before is known by options."""
+    bench = on_gitea(place, gitea)
+    assert bench.recorded is not None
+    bare = f"{gitea.git_root}/someone/shop.git"
+    tree = place.git("--git-dir", bare, "rev-parse", "main^{tree}").stdout.strip()
+    ours = place.git("--git-dir", bare, "commit-tree", tree, "-p", "main", "-m", "ours").stdout.strip()
+    place.git("--git-dir", bare, "update-ref", "refs/heads/main", ours)
+    options = {"destinationRepo": {"branch": "main"}}
+    bench.options["destinationRepo"]["branch"] = "trunk"
+    gitea.fail("PATCH" if "api" in path else "POST", path, status=403)
+    with pytest.raises(OperationError):
+        bench.update()
+    bench.recorded = replace(
+        bench.recorded, options=options, properties=bench.there().properties, tainted=True
+    )
+    bench.update()
+    assert gitea.repository("someone/shop").default_branch == "trunk"
+    assert place.git("--git-dir", bare, "rev-parse", "trunk").stdout.strip() == ours
     bench.context.close()
 
 

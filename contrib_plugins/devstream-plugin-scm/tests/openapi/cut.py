@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 REPO = "/repos/{owner}/{repo}"
+CLOUD = "/repositories/{workspace}/{repo_slug}"
+_SERVER = "/projects/{projectKey}/repos"
+SERVER = f"/api/latest{_SERVER}/{{repositorySlug}}"
+SERVER_KEYS = f"/keys/latest{_SERVER}/{{repositorySlug}}/ssh"
 USED: dict[str, dict[str, str]] = {
     "gitea": {
         "/user": "get",
@@ -18,8 +22,10 @@ USED: dict[str, dict[str, str]] = {
         f"{REPO}/topics": "put",
         f"{REPO}/hooks": "get post",
         f"{REPO}/hooks/{{id}}": "get patch delete",
+        f"{REPO}/keys": "get post",
+        f"{REPO}/keys/{{id}}": "delete",
         f"{REPO}/pulls": "get post",
-        f"{REPO}/pulls/{{index}}": "get",
+        f"{REPO}/pulls/{{index}}": "get patch",
         f"{REPO}/pulls/{{index}}/merge": "post",
     },
     "github": {
@@ -32,6 +38,8 @@ USED: dict[str, dict[str, str]] = {
         f"{REPO}/hooks": "get post",
         f"{REPO}/hooks/{{hook_id}}": "get patch delete",
         f"{REPO}/hooks/{{hook_id}}/config": "get patch",
+        f"{REPO}/keys": "get post",
+        f"{REPO}/keys/{{key_id}}": "delete",
         f"{REPO}/pulls": "get post",
         f"{REPO}/pulls/{{pull_number}}": "get patch",
         f"{REPO}/pulls/{{pull_number}}/merge": "put",
@@ -41,7 +49,98 @@ USED: dict[str, dict[str, str]] = {
         f"{REPO}/actions/variables": "get post",
         f"{REPO}/actions/variables/{{name}}": "get patch delete",
     },
+    "bitbucket": {
+        CLOUD: "get post put delete",
+        f"{CLOUD}/deploy-keys": "get post",
+        f"{CLOUD}/deploy-keys/{{key_id}}": "delete",
+        f"{CLOUD}/hooks": "get post",
+        f"{CLOUD}/hooks/{{uid}}": "put delete",
+        f"{CLOUD}/pipelines_config": "get put",
+        f"{CLOUD}/pipelines_config/variables": "get post",
+        f"{CLOUD}/pipelines_config/variables/{{variable_uuid}}": "put delete",
+        f"{CLOUD}/pullrequests": "get post",
+        f"{CLOUD}/pullrequests/{{pull_request_id}}": "get",
+        f"{CLOUD}/pullrequests/{{pull_request_id}}/decline": "post",
+        f"{CLOUD}/pullrequests/{{pull_request_id}}/merge": "post",
+    },
+    "bitbucket-server": {
+        f"/api/latest{_SERVER}": "post",
+        SERVER: "get put delete",
+        f"{SERVER}/default-branch": "get put",
+        f"{SERVER}/labels": "get post",
+        f"{SERVER}/labels/{{labelName}}": "delete",
+        f"{SERVER}/pull-requests": "get post",
+        f"{SERVER}/pull-requests/{{pullRequestId}}": "get",
+        f"{SERVER}/pull-requests/{{pullRequestId}}/decline": "post",
+        f"{SERVER}/pull-requests/{{pullRequestId}}/merge": "post",
+        f"{SERVER}/webhooks": "get post",
+        f"{SERVER}/webhooks/{{webhookId}}": "put delete",
+        SERVER_KEYS: "get post",
+        f"{SERVER_KEYS}/{{keyId}}": "delete",
+    },
 }
+
+
+def mend(made: Any, lapses: Any) -> Any:
+    """Add what a description leaves out."""
+    if isinstance(made, list) and isinstance(lapses, list):
+        names = {lapse.get("name", "") for lapse in lapses} - {""}
+        return [*(one for one in made if one.get("name") not in names), *lapses]
+    if not isinstance(made, dict) or not isinstance(lapses, dict):
+        return lapses
+    merged = {**made, **{name: mend(made.get(name), lapse) for name, lapse in lapses.items()}}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _asked(**kinds: str) -> dict[str, Any]:
+    made = [{"name": name, "in": "query", "schema": {"type": kind}} for name, kind in kinds.items()]
+    return {"parameters": made}
+
+
+def _sent(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_CLOUD_PAGES = _asked(pagelen="integer", page="integer")
+_SERVER_PAGES = _asked(start="integer", limit="integer")
+_KEY = {"type": "object", "properties": {"key": {"type": "string"}, "label": {"type": "string"}}}
+_STATES = {"type": "array", "items": {"type": "string", "enum": ["DECLINED", "MERGED", "OPEN", "SUPERSEDED"]}}
+LAPSES: dict[str, Any] = {
+    "bitbucket": {
+        "paths": {
+            f"{CLOUD}/deploy-keys": {"get": _CLOUD_PAGES, "post": _sent({**_KEY, "required": ["key"]})},
+            f"{CLOUD}/hooks": {"get": _CLOUD_PAGES, "post": _sent(_model("webhook_subscription"))},
+            f"{CLOUD}/hooks/{{uid}}": {"put": _sent(_model("webhook_subscription"))},
+            f"{CLOUD}/pipelines_config/variables": {"get": _CLOUD_PAGES},
+            f"{CLOUD}/pullrequests": {
+                "get": mend(
+                    _asked(pagelen="integer", page="integer", q="string", sort="string"),
+                    {"parameters": [{"name": "state", "in": "query", "schema": _STATES}]},
+                )
+            },
+        },
+        "components": {
+            "schemas": {
+                "deploy_key": {"allOf": [{"properties": {"id": {"type": "integer"}}}]},
+                "pullrequest": {"allOf": [{"properties": {"description": {"type": "string"}}}]},
+            }
+        },
+    },
+    "bitbucket-server": {
+        "paths": {
+            f"{SERVER}/labels": {"get": {**_SERVER_PAGES, "responses": {"200": {"content": None}}}},
+            f"{SERVER}/webhooks": {"get": _SERVER_PAGES},
+        },
+        "components": {"schemas": {"RestWebhook": {"properties": {"id": {"type": "number"}}}}},
+    },
+}
+"""What descriptions leave out, though their own prose or their paths have it; None for what is wrong in them."""
+NULLS = {"bitbucket": {"mainbranch"}, "bitbucket-server": {"nextPageStart"}}
+"""Fields that are null at times: the branch of an empty repository, the start of the page after the last one."""
 NOISE = {"description", "summary", "example", "examples", "tags", "externalDocs", "title"}
 """Prose: nothing is checked by it. Below ``properties`` they are names of fields, and stay."""
 
@@ -53,8 +152,8 @@ def cut(document: dict[str, Any], used: dict[str, str]) -> dict[str, Any]:
         there = document["paths"].get(path, {})
         kept = {method: there[method] for method in methods.split() if method in there}
         shared = {"parameters": there["parameters"]} if "parameters" in there else {}
-        if kept:
-            paths[path] = _quiet({**shared, **kept})
+        if kept:  # "latest" stands for the version that is named in requests
+            paths[path.replace("/latest/", "/1.0/")] = _quiet({**shared, **kept})
     whole: dict[str, Any] = {
         name: document[name] for name in ("swagger", "openapi", "basePath", "servers") if name in document
     }
@@ -107,8 +206,21 @@ def _quiet(value: Any, inside: str = "") -> Any:
     return kept
 
 
+def _with_nulls(value: Any, names: set[str]) -> Any:
+    if isinstance(value, list):
+        return [_with_nulls(item, names) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: {"anyOf": [item], "nullable": True} if name in names else _with_nulls(item, names)
+        for name, item in value.items()
+    }
+
+
 if __name__ == "__main__":
     name, source = sys.argv[1:]
-    found = cut(json.loads(Path(source).read_text(encoding="utf-8")), USED[name])
+    document = json.loads(Path(source).read_text(encoding="utf-8"))
+    document = mend(document, LAPSES.get(name, {}))
+    found = _with_nulls(cut(document, USED[name]), NULLS.get(name, set()))
     target = Path(__file__).with_name(f"{name}.json")
     target.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,3 +1,3 @@
 module [[ module | default("example.com/" ~ AppName) ]]
 
-go 1.24
+go 1.25

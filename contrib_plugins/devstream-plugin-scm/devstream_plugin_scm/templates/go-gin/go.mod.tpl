@@ -1,5 +1,5 @@
 module [[ module | default("example.com/" ~ AppName) ]]
 
-go 1.24
+go 1.25
 
-require github.com/gin-gonic/gin v1.10.1
+require github.com/gin-gonic/gin v1.12.0

@@ -1,4 +1,4 @@
-FROM python:3.13-slim-bookworm
+FROM python:3.14-slim-trixie
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
 WORKDIR /app
 COPY requirements.txt .
@@ -6,4 +6,4 @@ RUN pip install -r requirements.txt
 COPY app.py .
 USER 65534:65534
 EXPOSE [[ port | default(8080) ]]
-CMD ["gunicorn", "--bind", "0.0.0.0:[[ port | default(8080) ]]", "--worker-tmp-dir", "/dev/shm", "app:create_app()"]
+CMD ["gunicorn", "--bind", "0.0.0.0:[[ port | default(8080) ]]", "--worker-tmp-dir", "/dev/shm", "--no-control-socket", "app:create_app()"]

@@ -1,2 +1,2 @@
 flask>=3.1,<4
-gunicorn>=23,<26
+gunicorn>=27,<28

@@ -1,6 +1,6 @@
-FROM python:3.13-slim-bookworm
+FROM python:3.14-slim-trixie
 WORKDIR /app
 COPY service.py .
-USER nobody
+USER 65534:65534
 EXPOSE [[ port | default(8080) ]]
 CMD ["python3", "service.py"]
