@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import devstream_plugin_scm
 from devstream_plugin_scm.rendering import Renderer
@@ -20,7 +21,7 @@ from devstream_plugin_scm.sources import read_location
 from devstream_plugin_scm.template_repo import TEMPLATES
 
 SHIPPED = Path(devstream_plugin_scm.__file__).parent / TEMPLATES
-NAMES = sorted(path.name for path in SHIPPED.iterdir())
+NAMES = sorted(path.name for path in SHIPPED.iterdir() if path.name != "deployments")
 APP = "Shop-1"
 AWKWARD = 'Grüß "Gott" \\ </script> [[ \' ]] $x %s'
 CHOICES: dict[str, dict[str, Any]] = {
@@ -68,6 +69,23 @@ def needed(tool: str) -> str:
 
 def test_there_are_those_that_are_promised() -> None:
     assert NAMES == ["go-cli", "go-gin", "java-springboot", "node-express", "python-flask", "python-http"]
+
+
+def test_what_is_deployed_is_what_the_cluster_takes(tmp_path: Path) -> None:
+    apps = [{"name": "hello", "image": "ghcr.io/acme/hello:1"}, {"name": "shop", "image": "x:2", "port": 80}]
+    variables = {"AppName": APP, "Repo": {"Name": APP, "Branch": "main"}, "apps": apps}
+    for given, kinds in (([], []), (apps, ["Deployment", "Service"] * 2)):
+        tree = read_location("builtin:deployments", folder=tmp_path, shipped=TEMPLATES)
+        made = Renderer({**variables, "apps": given}).tree(tree, app_name=APP)
+        assert yaml.safe_load(made["kustomization.yaml"].content)["resources"] == ["apps.yaml"]
+        documents = list(yaml.safe_load_all(made["apps.yaml"].content))
+        assert [document["kind"] for document in documents] == ["Namespace", *kinds]
+    shop = documents[3]["spec"]
+    labels = {"app.kubernetes.io/name": "shop"}
+    assert labels == shop["selector"]["matchLabels"] == shop["template"]["metadata"]["labels"]
+    assert labels == documents[4]["spec"]["selector"]
+    (container,) = shop["template"]["spec"]["containers"]
+    assert (container["image"], container["ports"][0]["containerPort"]) == ("x:2", 80)
 
 
 @pytest.mark.parametrize("choice", CHOICES)
