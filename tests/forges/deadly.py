@@ -8,14 +8,16 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from devstream.testing.gitea import GiteaStandIn
+from devstream.testing.jenkins import JenkinsStandIn
 from devstream.testing.service import Service
 
 if TYPE_CHECKING:
     import subprocess
 
     from devstream.testing.service import Request, Response
+    from tests.forges.program import Program
 
-__all__ = ["Deadly", "DeadlyGitea", "Moment"]
+__all__ = ["Deadly", "DeadlyGitea", "DeadlyJenkins", "Moment", "run_until_killed"]
 
 
 class Moment(Enum):
@@ -75,3 +77,26 @@ class Deadly(Service):
 
 class DeadlyGitea(Deadly, GiteaStandIn):
     """A Gitea that kills its client."""
+
+
+class DeadlyJenkins(Deadly, JenkinsStandIn):
+    """A Jenkins that kills its client."""
+
+
+def run_until_killed(
+    program: Program,
+    service: Deadly,
+    at: int,
+    moment: Moment = Moment.BEFORE,
+    *,
+    only: str = "",
+    command: str = "run",
+) -> str:
+    """Run a program that a service kills at a request; give what it asked then, nothing where it ended before."""
+    service.aim(at, moment, only=only)
+    with program.start(command, "--yes") as process:
+        service.victim = process
+        process.communicate(timeout=60)
+    killed = service.killed
+    service.aim(0)
+    return killed

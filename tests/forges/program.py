@@ -87,6 +87,12 @@ class Program:
             path.read_text("utf-8", "replace") for path in self.folder.rglob("*") if path.is_file()
         )
 
+    @property
+    def left_behind(self) -> list[Path]:
+        """What dead runs left among temporary files, and nobody removed; it may hold the token."""
+        found = (self.root / "tmp").rglob("*")
+        return [path for path in found if path.is_file() and path.stat().st_size]
+
     def bare(self, service: Service, name: str) -> Path:
         """Where a server keeps a repository."""
         found = service.git_repository(name)

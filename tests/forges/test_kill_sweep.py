@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.forges.deadly import DeadlyGitea, Moment
+from tests.forges.deadly import DeadlyGitea, Moment, run_until_killed
 from tests.forges.program import CANARY, PASSWORD
 from tests.forges.shop import Shop
 
@@ -46,12 +46,7 @@ class Sweep:
         """Kill a run at a request, run again and look; give what was asked when it died."""
         gitea, shop = self._fresh()
         with gitea:
-            gitea.aim(at, moment, only=only)
-            with shop.start("run", "--yes") as process:
-                gitea.victim = process
-                process.communicate(timeout=60)
-            killed = gitea.killed
-            gitea.aim(0)
+            killed = run_until_killed(shop, gitea, at, moment, only=only)
             shop.run()
             _check(gitea, shop)
         shutil.rmtree(self._root / str(self._number))
@@ -63,13 +58,14 @@ def _check(gitea: DeadlyGitea, shop: Shop) -> None:
     (hook,) = gitea.repository("acme/shop").hooks.values()
     assert hook["config"]["url"].startswith("https://ci.example.org/hook?devstream=")
     assert not gitea.repository("acme/shop").pulls
-    assert PASSWORD in gitea.repository("acme/shop").secrets.values()
+    kept = gitea.repository("acme/shop").secrets
+    assert kept == {"IMAGE_REPO_SECRET": PASSWORD, "IMAGE_REPO_USER": "shopkeeper"}
     assert shop.branches() == ["main"]
     assert set(EXPECTED) <= set(shop.files())
     assert len(shop.log()) == 2, shop.log()
     assert "echo one" in shop.show(".gitea/workflows/main.yml")
     assert shop.plan() == {}
-    assert list((shop.root / "tmp").iterdir()) == [], "what a dead run left holds the token"
+    assert shop.left_behind == []
     assert CANARY not in shop.written
     assert PASSWORD not in shop.written
 

@@ -47,8 +47,9 @@ class JenkinsError(OperationError):
 class Wire:
     """What api4jenkins sends its requests through, in place of its own client.
 
-    Adds the crumb (Jenkins' protection against forged requests) to what changes something, waits where the server is
-    busy, and turns what is refused into errors that say what would be right.
+    Adds the crumb (Jenkins' protection against forged requests) to what changes something: it is good for the session
+    whose cookie came with it (`DefaultCrumbIssuer`), and who shows an API token needs none. Waits where the server is busy,
+    and turns what is refused into errors that say what would be right.
     """
 
     def __init__(self, server: JenkinsServer, context: Context) -> None:

@@ -1,6 +1,9 @@
 """`JobCredentials`: credentials that Jenkins keeps for one tool instance, with ids that nobody else has.
 
-They are in the store of the job's folder; those of a job without a folder in the one of Jenkins itself.
+They are in the store of the job's folder; those of a job without a folder in the one of Jenkins itself. Requests and answers
+are those of `CredentialsStoreAction` in the credentials plugin: XML that is taken is answered with 200, an id that is there
+with 409, `doDelete` with a redirect; what is secret is redacted from what is shown. Keys are written as
+`BasicSSHUserPrivateKey` of the ssh-credentials plugin reads them, with the key itself in `DirectEntryPrivateKeySource`.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ if TYPE_CHECKING:
     from devstream.api import Address, Secret
     from devstream_plugin_jenkins.client import JenkinsClient
 
-__all__ = ["JobCredentials", "SCM", "credential_id"]
+__all__ = ["JobCredentials", "KEY", "SCM", "credential_id"]
 
 SCM = "scm"
-"""Name of what Jenkins clones with."""
+"""Name of what Jenkins clones with over https, and asks the forge's API with."""
+KEY = "ssh"
+"""Name of what Jenkins clones with over ssh."""
 _USER = "com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl"
-_KEY = "com.cloudbees.jenkins.plugins.sshcredentials.impl.BasicSSHUserPrivateKey"
+_SSH_KEY = "com.cloudbees.jenkins.plugins.sshcredentials.impl.BasicSSHUserPrivateKey"
 _TEXT = "org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl"
 
 
@@ -53,39 +58,55 @@ class JobCredentials:
 
     def ids(self) -> frozenset[str]:
         """List the ids of everything in the folder's store, ours and others'; nothing where it is gone."""
+        return frozenset(self._descriptions())
+
+    def _descriptions(self) -> dict[str, str]:
         try:
-            found = self._domain.api_json(tree="credentials[id]")
+            found = self._domain.api_json(tree="credentials[id,description]")
         except JenkinsError as error:
             if error.status == 404:
-                return frozenset()
+                return {}
             raise
-        return frozenset(item["id"] for item in found["credentials"])
+        return {item["id"]: item.get("description") or "" for item in found["credentials"]}
+
+    def details(self) -> dict[str, str]:
+        """Give ours by name, each with what its description says beside whose it is; empty for nothing."""
+        prefix, found = credential_id(self._address, ""), self._descriptions()
+        return {
+            known.removeprefix(prefix): self._detail_in(text)
+            for known, text in found.items()
+            if known.startswith(prefix)
+        }
+
+    def _detail_in(self, description: str) -> str:
+        ours, found, rest = description.partition(self._about)
+        return rest.strip(" ()") if found and not ours else ""
 
     def secret_names(self, location: str) -> frozenset[str]:  # noqa: ARG002 - one place is all there is
         """List the names of ours."""
-        prefix = credential_id(self._address, "")
-        return frozenset(known.removeprefix(prefix) for known in self.ids() if known.startswith(prefix))
+        return frozenset(self.details())
 
     def put_login(self, user: str, password: Secret) -> None:
         """Set what Jenkins clones with over https."""
         self._put(SCM, _USER, [element("username", user), element("password", password.reveal())])
 
-    def put_key(self, user: str, key: Secret) -> None:
-        """Set what Jenkins clones with over ssh."""
+    def put_key(self, user: str, key: Secret, *, detail: str = "") -> None:
+        """Set what Jenkins clones with over ssh; ``detail`` is said in its description."""
         source = element(
             "privateKeySource",
             [element("privateKey", key.reveal())],
-            of=f"{_KEY}$DirectEntryPrivateKeySource",
+            of=f"{_SSH_KEY}$DirectEntryPrivateKeySource",
         )
-        self._put(SCM, _KEY, [element("username", user), source])
+        self._put(KEY, _SSH_KEY, [element("username", user), source], detail)
 
-    def put_secret(self, location: str, name: str, value: Secret) -> None:  # noqa: ARG002 - one place is all there is
-        """Set a text that pipelines ask for by its id."""
-        self._put(name, _TEXT, [element("secret", value.reveal())])
+    def put_secret(self, location: str, name: str, value: Secret, *, detail: str = "") -> None:  # noqa: ARG002 - one place is all there is
+        """Set a text that pipelines ask for by its id; ``detail`` is said in its description."""
+        self._put(name, _TEXT, [element("secret", value.reveal())], detail)
 
-    def _put(self, name: str, kind: str, parts: list[ET.Element]) -> None:
+    def _put(self, name: str, kind: str, parts: list[ET.Element], detail: str = "") -> None:
         wanted = credential_id(self._address, name)
-        known = {"scope": "GLOBAL", "id": wanted, "description": self._about}
+        about = f"{self._about} ({detail})" if detail else self._about
+        known = {"scope": "GLOBAL", "id": wanted, "description": about}
         document = write(element(kind, [*(element(tag, text) for tag, text in known.items()), *parts]))
         if wanted in self.ids():
             self._one(wanted).configure(document)

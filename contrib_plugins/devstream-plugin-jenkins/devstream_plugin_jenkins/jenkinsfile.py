@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devstream.api import OperationError
 from devstream_plugin_jenkins.credentials import credential_id
-from devstream_plugin_jenkins.options import MULTIBRANCH, script_name
+from devstream_plugin_jenkins.options import MULTIBRANCH, SHIPPED, script_name
 from devstream_plugin_scm.ci_kinds import KINDS
 from devstream_plugin_scm.ci_notify import notify_script
+from devstream_plugin_scm.ci_rendering import Place, facts_of
 from devstream_plugin_scm.ci_secrets import names_for, wanted_by
+from devstream_plugin_scm.ci_templates import PipelineTemplates
 from devstream_plugin_scm.forge import File
-from devstream_plugin_scm.repository import DEFAULT_BRANCH
+from devstream_plugin_scm.options import defaults_for
 
 if TYPE_CHECKING:
-    from devstream.api import Context
+    from collections.abc import Mapping
+
+    from devstream.api import Address, Context
     from devstream_plugin_jenkins.options import JenkinsOptions
     from devstream_plugin_scm.ci_secrets import Wanted
+    from devstream_plugin_scm.options import ImageRepo
     from devstream_plugin_scm.sources import Tree
 
-__all__ = ["jenkinsfile", "wanted_secrets", "groovy"]
+__all__ = ["jenkinsfile", "template_of", "wanted_secrets", "groovy"]
 
-_SHIPPED = Path(__file__).parent / "pipelines"
-_BUILTIN = "builtin:jenkins"
+
+_LOGIN = ("IMAGE_REPO_USER", "IMAGE_REPO_SECRET")
 
 
 def wanted_secrets(options: JenkinsOptions) -> Wanted:
@@ -32,7 +36,13 @@ def wanted_secrets(options: JenkinsOptions) -> Wanted:
     return wanted_by(options.pipeline, options.pipeline.name, KINDS["jenkins"])
 
 
-def jenkinsfile(options: JenkinsOptions, context: Context) -> Tree:
+def template_of(options: JenkinsOptions, context: Context, recorded: Mapping[str, Any]) -> PipelineTemplates:
+    """Give the template, fixed to what is recorded of it."""
+    defaults = defaults_for(options.pipeline.language.name)
+    return PipelineTemplates(options.location, context, recorded, repr(defaults) if defaults else "", SHIPPED)
+
+
+def jenkinsfile(options: JenkinsOptions, template: Tree, address: Address) -> Tree:
     """Render the file, by its path in the repository.
 
     Raises:
@@ -40,24 +50,17 @@ def jenkinsfile(options: JenkinsOptions, context: Context) -> Tree:
     """
     from devstream_plugin_scm.rendering import Renderer
 
-    name, file = _template(options, context)
+    name, file = _only(template, options.location)
     try:
         text = file.content.decode()
     except UnicodeDecodeError as error:
         message = f"{name} is not UTF-8"
         raise OperationError(message) from error
-    rendered = Renderer(_variables(options, context)).text(text, name=name)
+    rendered = Renderer(_variables(options, address)).text(text, name=name)
     return {script_name(options.pipeline.name): File(rendered.encode())}
 
 
-def _template(options: JenkinsOptions, context: Context) -> tuple[str, File]:
-    from devstream_plugin_scm.sources import read_location
-
-    location = options.pipeline.config_location
-    if location in {"", _BUILTIN}:
-        path = _SHIPPED / "jenkins" / "Jenkinsfile.tpl"
-        return path.name, File(path.read_bytes())
-    tree = read_location(location, folder=context.folder, shipped="pipelines")
+def _only(tree: Tree, location: str) -> tuple[str, File]:
     found = {path: file for path, file in tree.items() if not path.rpartition("/")[2].startswith("README")}
     if len(found) != 1:
         message = f"{location} has {len(found)} templates of a Jenkinsfile: {', '.join(found) or 'none'}"
@@ -74,18 +77,14 @@ def groovy(text: str) -> str:
     return "'" + json.dumps(text)[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
 
 
-def _variables(options: JenkinsOptions, context: Context) -> dict[str, Any]:
+def _variables(options: JenkinsOptions, address: Address) -> dict[str, Any]:
     """Give what a template may use. Values named `...Groovy` are literals; others are plain text."""
     pipeline, repo = options.pipeline, options.scm
     image, sonar = pipeline.image_repo, pipeline.sonarqube
+    facts = facts_of(Place(KINDS["jenkins"], repo, pipeline.name))
     return {
-        "AppName": repo.short_name,
-        "Repo": {
-            "Name": repo.short_name,
-            "Owner": repo.namespace,
-            "Branch": repo.branch or DEFAULT_BRANCH,
-            "BranchGroovy": groovy(repo.branch or DEFAULT_BRANCH),
-        },
+        **facts,
+        "Repo": {**facts["Repo"], "BranchGroovy": groovy(facts["Repo"]["Branch"])},
         "multibranch": options.kind == MULTIBRANCH,
         "language": {"name": pipeline.language.name, "framework": pipeline.framework},
         "test": {
@@ -95,35 +94,43 @@ def _variables(options: JenkinsOptions, context: Context) -> dict[str, Any]:
             "containerName": pipeline.container,
             "containerGroovy": groovy(pipeline.container),
         },
-        "imageRepo": _image(options, context) if image else None,
-        "sonarqube": _sonar(options, context) if sonar else None,
-        "notify": _notify(options, context),
+        "imageRepo": _image(options, address) if image else None,
+        "sonarqube": _sonar(options, address) if sonar else None,
+        "notify": _notify(options, address),
     }
 
 
-def _image(options: JenkinsOptions, context: Context) -> dict[str, Any]:
+def _image(options: JenkinsOptions, address: Address) -> dict[str, Any]:
     registry = options.pipeline.image_repo
     assert registry is not None
     image = registry.name_for(options.scm.short_name)
     names = names_for(options.pipeline.name)
-    login = f"printf '%s' \"$IMAGE_REPO_SECRET\" | docker login --username {_shell(registry.user)} --password-stdin {registry.host}"
     lines = [
-        *([login.rstrip()] if registry.password is not None else []),
+        *_login(registry),
         f'docker build --tag "{image}:$GIT_COMMIT" --tag "{image}:latest" .',
         f'docker push "{image}:$GIT_COMMIT"',
         f'docker push "{image}:latest"',
     ]
-    kept = {"IMAGE_REPO_SECRET": names["IMAGE_REPO_SECRET"]} if registry.password is not None else {}
+    given = ("IMAGE_REPO_SECRET",) if registry.password is not None else _LOGIN
     return {
         "url": registry.host,
         "user": registry.user,
         "image": image,
         "scriptGroovy": groovy("set -eu\n" + "\n".join(lines)),
-        "secrets": _bindings(kept, context),
+        "secrets": _bindings({name: names[name] for name in given}, address),
     }
 
 
-def _sonar(options: JenkinsOptions, context: Context) -> dict[str, Any]:
+def _login(registry: ImageRepo) -> list[str]:
+    """Log in with the password of the options, or with what the credentials hold; Jenkins leaves empty ones unset."""
+    user = _shell(registry.user) if registry.password is not None else '"${IMAGE_REPO_USER:-}"'
+    login = f"printf '%s' \"$IMAGE_REPO_SECRET\" | docker login --username {user} --password-stdin {registry.host}"
+    if registry.password is not None:
+        return [login.rstrip()]
+    return ['if [ -n "${IMAGE_REPO_SECRET:-}" ]; then', f"    {login.rstrip()}", "fi"]
+
+
+def _sonar(options: JenkinsOptions, address: Address) -> dict[str, Any]:
     sonar = options.pipeline.sonarqube
     assert sonar is not None
     url = sonar.url or "https://sonarcloud.io"
@@ -136,11 +143,11 @@ def _sonar(options: JenkinsOptions, context: Context) -> dict[str, Any]:
         "name": sonar.name,
         "url": url,
         "scriptGroovy": groovy(script),
-        "secrets": _bindings(kept, context),
+        "secrets": _bindings(kept, address),
     }
 
 
-def _notify(options: JenkinsOptions, context: Context) -> dict[str, Any]:
+def _notify(options: JenkinsOptions, address: Address) -> dict[str, Any]:
     names = names_for(options.pipeline.name)
     lines = notify_script(options.pipeline, options.scm.short_name, names)
     told = {
@@ -158,14 +165,14 @@ def _notify(options: JenkinsOptions, context: Context) -> dict[str, Any]:
     return {
         "enable": bool(lines),
         "results": scripts,
-        "secrets": _bindings({name: name for name in sorted(told)}, context),
+        "secrets": _bindings({name: name for name in sorted(told)}, address),
     }
 
 
-def _bindings(kept: dict[str, str], context: Context) -> str:
+def _bindings(kept: dict[str, str], address: Address) -> str:
     """Write what puts credentials into variables, as an argument of `withCredentials`."""
     return ", ".join(
-        f"string(credentialsId: {groovy(credential_id(context.address, name))}, variable: {groovy(variable)})"
+        f"string(credentialsId: {groovy(credential_id(address, name))}, variable: {groovy(variable)})"
         for variable, name in kept.items()
     )
 

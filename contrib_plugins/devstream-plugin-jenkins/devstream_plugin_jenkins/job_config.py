@@ -20,6 +20,7 @@ __all__ = [
     "JobPlan",
     "job_config",
     "folder_config",
+    "by_known_names",
     "overlay",
     "paths_of",
     "values_at",
@@ -48,6 +49,16 @@ _THEIRS = frozenset({"id"})
 _CLASS = "@class"
 _APART = (SECRET, "description", *_THEIRS)
 """Elements that are not compared by their text."""
+_CHOSEN = f"{_PERIODIC}/spec"
+"""What Jenkins works out by the interval beside it (`PeriodicFolderTrigger`), each version of the folders plugin differently."""
+_MOVED = {
+    f"{_BITBUCKET}.trait.{name}": f"{_BITBUCKET}.{name}"
+    for name in ("BranchDiscoveryTrait", "OriginPullRequestDiscoveryTrait", "SSHCheckoutTrait")
+}
+"""What newer versions of the Bitbucket plugin call things of ours when they write a job anew.
+
+They read the old names too (`BitbucketPlugin.aliases`), and older ones only these.
+"""
 
 
 class JobPlan(NamedTuple):
@@ -58,7 +69,8 @@ class JobPlan(NamedTuple):
         scm_type: the kind of the repository.
         server: the forge's address; of the repository, ``owner`` and ``name`` are below it.
         clone_url: what git clones.
-        credentials: id of what Jenkins clones with; empty for nothing.
+        credentials: id of what Jenkins clones with, or asks the forge's API with; empty for nothing.
+        key: id of what it clones with over ssh, where ``credentials`` is only for the API.
         script: path of the Jenkinsfile.
         source_id: id of a new branch source.
         has_webhook: the forge tells Jenkins of pushes.
@@ -80,6 +92,7 @@ class JobPlan(NamedTuple):
     hook_token: str = ""
     gitlab_server: str = ""
     description: str = ""
+    key: str = ""
 
 
 def job_config(plan: JobPlan) -> ET.Element:
@@ -97,8 +110,7 @@ def folder_config(description: str) -> ET.Element:
 
 
 def _periodic(plan: JobPlan) -> ET.Element:
-    # Jenkins chooses the expression by the interval; another one would be changed, and so be drift
-    spec, interval = ("H H * * *", 86_400_000) if plan.has_webhook else ("H/6 * * * *", 900_000)
+    spec, interval = ("H H/4 * * *", 86_400_000) if plan.has_webhook else ("H/5 * * * *", 900_000)
     return element(_PERIODIC, [element("spec", spec), element("interval", str(interval))])
 
 
@@ -121,20 +133,20 @@ def _source(plan: JobPlan) -> ET.Element:
     match plan.scm_type:
         case "github":
             api = {} if plan.server == "https://github.com" else {"apiUri": f"{plan.server}/api/v3"}
-            traits = _traits(_GITHUB_TRAITS, "BranchDiscoveryTrait", "OriginPullRequestDiscoveryTrait")
+            traits = _traits(plan, _GITHUB_TRAITS, "BranchDiscoveryTrait", "OriginPullRequestDiscoveryTrait")
             return _named_source(plan, _GITHUB, {**api, **_repository(plan)}, traits)
         case "bitbucket":
             fields = {"serverUrl": plan.server, **_repository(plan)}
-            traits = _traits(_BITBUCKET, "BranchDiscoveryTrait", "OriginPullRequestDiscoveryTrait")
+            traits = _traits(plan, _BITBUCKET, "BranchDiscoveryTrait", "OriginPullRequestDiscoveryTrait")
             return _named_source(plan, f"{_BITBUCKET}.BitbucketSCMSource", fields, traits)
         case "gitea":
             fields = {"serverUrl": plan.server, **_repository(plan)}
-            traits = _traits(_GITEA, "BranchDiscoveryTrait", "OriginPullRequestDiscoveryTrait")
+            traits = _traits(plan, _GITEA, "BranchDiscoveryTrait", "OriginPullRequestDiscoveryTrait")
             return _named_source(plan, f"{_GITEA}.GiteaSCMSource", fields, traits)
         case "gitlab" if plan.gitlab_server:
             path = f"{plan.owner}/{plan.name}"
             fields = {"serverName": plan.gitlab_server, "projectOwner": plan.owner, "projectPath": path}
-            traits = _traits(_GITLAB, "BranchDiscoveryTrait", "OriginMergeRequestDiscoveryTrait")
+            traits = _traits(plan, _GITLAB, "BranchDiscoveryTrait", "OriginMergeRequestDiscoveryTrait")
             return _named_source(plan, f"{_GITLAB}.GitLabSCMSource", fields, traits)
         case _:
             traits = [element(f"{_GIT}.traits.BranchDiscoveryTrait")]
@@ -145,9 +157,11 @@ def _repository(plan: JobPlan) -> dict[str, str]:
     return {"repoOwner": plan.owner, "repository": plan.name}
 
 
-def _traits(package: str, *names: str) -> list[ET.Element]:
+def _traits(plan: JobPlan, package: str, *names: str) -> list[ET.Element]:
     """Find every branch that no pull request asks for, and every pull request as it would be merged; none of forks."""
-    return [element(f"{package}.{name}", [element("strategyId", "1")]) for name in names]
+    found = [element(f"{package}.{name}", [element("strategyId", "1")]) for name in names]
+    key = [element("credentialsId", plan.key)]
+    return [*found, element(f"{package}.SSHCheckoutTrait", key)] if plan.key else found
 
 
 def _named_source(
@@ -199,6 +213,13 @@ def _definition(plan: JobPlan) -> ET.Element:
 
 
 # ---- laying over, and reading back
+
+
+def by_known_names(root: ET.Element) -> ET.Element:
+    """Call things of ours by the names that we write, in place, whatever a plugin calls them today."""
+    for found in root.iter():
+        found.tag = _MOVED.get(found.tag, found.tag)
+    return root
 
 
 def overlay(there: ET.Element, wanted: ET.Element) -> None:
@@ -253,7 +274,13 @@ def _named(at: ET.Element, tag: str) -> list[ET.Element]:
 
 def paths_of(root: ET.Element) -> list[str]:
     """List the paths of the values that a configuration has, and that are compared."""
-    return sorted({path for path, tag, text in _values(root, "") if text is not None and tag not in _APART})
+    return sorted(
+        {
+            path
+            for path, tag, text in _values(root, "")
+            if text is not None and tag not in _APART and not path.endswith(_CHOSEN)
+        }
+    )
 
 
 def values_at(root: ET.Element, paths: Iterable[str]) -> dict[str, str | None]:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from devstream.api import OperationError
 from devstream_plugin_jenkins.client import JenkinsError
-from devstream_plugin_jenkins.job_config import KINDS_OF_JOB, folder_config, job_config, overlay, without
+from devstream_plugin_jenkins.job_config import (
+    KINDS_OF_JOB,
+    by_known_names,
+    folder_config,
+    job_config,
+    overlay,
+    without,
+)
 from devstream_plugin_jenkins.xml_text import parse, write
 from devstream_plugin_scm.forge import Mark
 from devstream_plugin_scm.hosting import MARK_WORDS, description_of
@@ -66,7 +73,7 @@ class Jobs:
         document = self._client.config(path)
         if document is None:
             return None
-        config = parse(document, what=f"the configuration of {path}")
+        config = by_known_names(parse(document, what=f"the configuration of {path}"))
         return FoundJob(path, config, _mark_in(config.findtext("description") or ""))
 
     def owned_id(self, found: FoundJob) -> str | None:

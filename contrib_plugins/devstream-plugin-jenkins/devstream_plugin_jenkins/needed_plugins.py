@@ -51,7 +51,7 @@ def needed_by(options: JenkinsOptions) -> list[str]:
         needed.append(_HOOKS.get(repo.scm_type, ""))
     if options.pipeline.container and options.pipeline.commands:
         needed.append("docker-workflow")
-    if repo.ssh_private_key is not None:
+    if repo.ssh_private_key is not None or options.jenkins.deploy_key:
         needed.append("ssh-credentials")
     return sorted(filter(None, needed))
 

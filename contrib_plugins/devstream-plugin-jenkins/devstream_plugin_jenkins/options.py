@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
-from devstream.api import Secret, option
+from devstream.api import Secret, WrongOption, option
+from devstream_plugin_scm.ci_kinds import EVERYWHERE
+from devstream_plugin_scm.ci_templates import check_location
 from devstream_plugin_scm.options import Pipeline
-from devstream_plugin_scm.repository import TargetRepo, check_service
+from devstream_plugin_scm.repo_url import is_loopback
+from devstream_plugin_scm.repository import TargetRepo, at_option, check_service
+from devstream_plugin_scm.sources import BUILTIN
 
 __all__ = [
     "JenkinsServer",
@@ -17,12 +24,15 @@ __all__ = [
     "JenkinsOptions",
     "MULTIBRANCH",
     "PIPELINE",
+    "SHIPPED",
     "check_job_name",
     "script_name",
 ]
 
 MULTIBRANCH = "multibranch"
 PIPELINE = "pipeline"
+SHIPPED = str(Path(__file__).parent / "pipelines")
+"""The folder that ``builtin:`` templates are looked up in."""
 _STEP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+-]{0,99}")
 _BY_ITSELF = frozenset({"github", "gitea", "bitbucket"})
 """Kinds of repositories whose branches Jenkins finds without more than the repository's name."""
@@ -63,6 +73,13 @@ class JenkinsServer(Struct, kw_only=True, rename="camel"):
     gitlab_server: Annotated[
         str, option("GitLab, `type: multibranch`: the server's name in Jenkins' own configuration.")
     ] = ""
+    deploy_key: Annotated[
+        bool,
+        option(
+            "Clone over ssh, with a key of the job's own: the private half is kept by Jenkins alone, the public one "
+            "is a deploy key of the repository that can only read."
+        ),
+    ] = False
     ca_file: Annotated[str, option("A file of certificates (PEM) to trust, for a Jenkins of one's own.")] = ""
     allow_http: Annotated[
         bool, option("Send the password in clear over http://, in a network you trust.")
@@ -74,8 +91,13 @@ class JenkinsServer(Struct, kw_only=True, rename="camel"):
         Raises:
             ValueError: one is none.
         """
-        for url in filter(None, (self.url, self.public_url)):
-            check_service(url)
+        at_option("url", check_service, self.url)
+        at_option("publicURL", check_service, self.public_url)
+        host = urlsplit(self.url).hostname or ""
+        if self.url.startswith("http://") and not self.allow_http and not is_loopback(host):
+            message = f"{self.url} would send the password in clear"
+            hint = "use https://, or allowHttp: true on a network you trust"
+            raise WrongOption(message, "url", suggestion=hint)
 
 
 class JenkinsRepo(TargetRepo, kw_only=True, rename="camel"):
@@ -110,15 +132,41 @@ class JenkinsOptions(Struct, kw_only=True, rename="camel"):
             ValueError: there is not, or it cannot be a name.
         """
         for step in self.job_name.split("/") if self.job_name else ():
-            check_job_name(step)
-        if not self.pipeline.config_location:
+            at_option("jobName", check_job_name, step or "/")
+        shipped = partial(check_location, shipped=SHIPPED)
+        at_option("pipeline.configLocation", shipped, self.pipeline.config_location)
+        if self.location.startswith(BUILTIN):
             self.pipeline.check_that_it_does_something()
+        if self.jenkins.deploy_key:
+            self._check_deploy_key()
+
+    def _check_deploy_key(self) -> None:
+        repo = self.scm
+        if repo.scm_type in EVERYWHERE:
+            message = f"a repository with scmType: {repo.scm_type} has no deploy keys"
+            raise WrongOption(
+                message, "jenkins.deployKey", suggestion="leave it out, or write scm.sshPrivateKey"
+            )
+        if repo.token is None:
+            message = "a deploy key needs scm.token, by which it is put into the repository"
+            raise WrongOption(message, "jenkins.deployKey", suggestion='scm: {token: "[[ env NAME ]]"}')
 
     @property
     def job(self) -> str:
         """The job's path."""
         suffix = f"-{self.pipeline.name}" if self.pipeline.name else ""
         return self.job_name or f"{self.scm.short_name}{suffix}"
+
+    @property
+    def location(self) -> str:
+        """Where the Jenkinsfile's template is."""
+        return self.pipeline.config_location or f"{BUILTIN}jenkins"
+
+    @property
+    def has_branch_source(self) -> bool:
+        """True where Jenkins finds the branches through the forge's API, not by git."""
+        by_server = self.scm.scm_type == "gitlab" and bool(self.jenkins.gitlab_server)
+        return self.kind == MULTIBRANCH and (self.scm.scm_type in _BY_ITSELF or by_server)
 
     @property
     def kind(self) -> str:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from devstream.api import ToolSchema, hookimpl
+from devstream.api import ToolSchema, Traits, hookimpl
 from devstream_plugin_jenkins.claims import job_claims
 from devstream_plugin_jenkins.options import JenkinsOptions
 from devstream_plugin_jenkins.work import Work
+from devstream_plugin_scm.neighbours import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from devstream.api import Context, ResourceStatus, Tool, ToolState
+    from devstream.api import Context, Outputs, ResourceStatus, Tool, ToolState
 
-__all__ = ["create", "read", "update", "delete", "devstream_tool_schema"]
+__all__ = ["create", "read", "update", "delete", "integrate", "devstream_tool_schema"]
 
 
 _EXAMPLE: Mapping[str, Any] = {
@@ -34,8 +35,17 @@ def devstream_tool_schema() -> ToolSchema:
         JenkinsOptions,
         doc="A Jenkins job for a repository, with its Jenkinsfile and webhook.",
         claims=job_claims,
+        traits=_traits_of,
         example=_EXAMPLE,
     )
+
+
+def _traits_of(options: Mapping[str, Any]) -> Traits:
+    """Only a pipeline that pushes images without a password of its own has use for an upstream's registry."""
+    pipeline = options.get("pipeline")
+    registry = pipeline.get("imageRepo") if isinstance(pipeline, dict) else None
+    wants = isinstance(registry, dict) and registry.get("password") is None
+    return Traits(can_integrate=wants, integrates=(REGISTRY,))
 
 
 @hookimpl
@@ -61,5 +71,12 @@ def update(tool: Tool, recorded: ToolState, context: Context) -> ResourceStatus:
 
 @hookimpl
 def delete(tool: Tool, recorded: ToolState, context: Context) -> None:
-    """Remove the Jenkinsfile, the webhook, the job and its credentials, and folders of ours that are empty then."""
+    """Remove the Jenkinsfile, the webhook, the deploy key, the job and its credentials, and empty folders of ours."""
     Work(tool, recorded, context).remove()
+
+
+@hookimpl
+def integrate(tool: Tool, upstream: dict[str, Outputs], context: Context) -> Outputs | None:
+    """Hand Jenkins the login for the registry that an upstream has."""
+    Work(tool, None, context).connect(upstream)
+    return None

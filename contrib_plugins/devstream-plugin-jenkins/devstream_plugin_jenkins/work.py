@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from devstream.api import OperationError, ResourceStatus, Secret
+from devstream_plugin_jenkins.checkout import Checkout
 from devstream_plugin_jenkins.client import JenkinsClient
-from devstream_plugin_jenkins.credentials import SCM, JobCredentials, credential_id
-from devstream_plugin_jenkins.jenkinsfile import jenkinsfile, wanted_secrets
+from devstream_plugin_jenkins.credentials import JobCredentials, credential_id
+from devstream_plugin_jenkins.jenkinsfile import jenkinsfile, template_of, wanted_secrets
 from devstream_plugin_jenkins.job_config import JobPlan, job_config, paths_of, values_at
 from devstream_plugin_jenkins.jobs import Jobs
 from devstream_plugin_jenkins.needed_plugins import ensure_plugins
 from devstream_plugin_jenkins.options import PIPELINE, script_name
+from devstream_plugin_jenkins.registry_login import RegistryLogin
 from devstream_plugin_jenkins.webhook import JobWebhook, takes_webhooks
 from devstream_plugin_scm.ci_claims import pipeline_name
 from devstream_plugin_scm.ci_secrets import CiSecrets
-from devstream_plugin_scm.repo_url import parse_repo_url
 from devstream_plugin_scm.scm_files import KeptFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from devstream.api import Context, Tool, ToolState
+    from devstream.api import Context, Outputs, Tool, ToolState
     from devstream_plugin_jenkins.jobs import FoundJob
     from devstream_plugin_jenkins.options import JenkinsOptions
     from devstream_plugin_scm.ci_secrets import Wanted
     from devstream_plugin_scm.forge import Repository
-    from devstream_plugin_scm.hosting import Login
     from devstream_plugin_scm.scm_files import FilesThere
 
 __all__ = ["Work"]
@@ -50,6 +50,9 @@ class Work:
         self._client = JenkinsClient(self._options.jenkins, context)
         self._jobs = Jobs(self._client, context, recorded)
         self._files = KeptFiles(self._options.scm, context, recorded)
+        self._checkout = Checkout(self._options, self._files.forge, context.address)
+        self._registry = RegistryLogin(self._options)
+        self._template = template_of(self._options, context, self._recorded)
         self._wanted: Wanted = wanted_secrets(self._options)
         self._script = script_name(self._options.pipeline.name)
         self._hook_token = secrets.token_urlsafe(32)
@@ -67,7 +70,8 @@ class Work:
         there = self._credentials(found.path).ids()
         paths = list(config) if isinstance(config, dict) else self._paths(files.repository) if files else []
         kept = {name: True if name in there else None for name in names}
-        return self._status(found, self._kept(files), values_at(found.config, paths), kept)
+        parts = _Parts(values_at(found.config, paths), kept, self._template.look())
+        return self._status(found, self._kept(files), parts)
 
     def _kept(self, files: FilesThere | None) -> _Kept:
         location, branch = self._files.place
@@ -80,7 +84,8 @@ class Work:
     def bring_in_line(self) -> ResourceStatus:
         """Make or change what differs. Credentials come before the job, the job before the push that starts it."""
         path = self._options.job
-        rendered = jenkinsfile(self._options, self._context)
+        template = self._template.get()
+        rendered = jenkinsfile(self._options, template.tree, self._context.address)
         found = self._find()
         if found is not None:
             self._jobs.check_ours(found)
@@ -90,15 +95,22 @@ class Work:
         if found is not None and found.path != path:
             self._client.move(found.path, path)
             found = self._existing(path)
-        self._put_credentials(path)
+        self._put_credentials(path, target)
         self._jobs.put(found, path, self._plan(target), self._values_left(target))
         self._put_webhook(target)
+        self._leave_deploy_key(target)
         _, files = self._files.write(rendered)
         self._leave_behind(path)
         made = self._existing(path)
         kept = _Kept(files.repository.location, files.properties(self._files.branch), files.head)
         values = values_at(made.config, self._paths(target))
-        return self._status(made, kept, values, dict.fromkeys(self._credential_ids, True))
+        return self._status(
+            made, kept, _Parts(values, dict.fromkeys(self._credential_ids, True), template.pin)
+        )
+
+    def connect(self, upstream: Mapping[str, Outputs]) -> None:
+        """Set what an upstream offers for the registry; empty it where none does any more."""
+        self._registry.put(self._credentials(self._options.job), upstream, self._context.log)
 
     def start(self) -> None:
         """Let Jenkins look at the branches or build once: only then it knows what a push is about."""
@@ -114,6 +126,7 @@ class Work:
             self._files.remove((self._script,))
             if self._webhook is not None and self._recorded.get("webhook"):
                 self._webhook.remove(repository.location)
+            self._remove_deploy_key(repository.location)
         if found is not None:
             self._client.delete(found.path)
         for path in dict.fromkeys((self._place, found.path if found else self._place)):
@@ -157,25 +170,16 @@ class Work:
             server=repo.base_url.rstrip("/") or f"{web.scheme or 'https'}://{host}",
             owner=owner,
             name=name,
-            clone_url=self._clone_url(target),
+            clone_url=self._checkout.clone_url(target),
             branch=self._files.branch,
-            credentials=credential_id(self._context.address, SCM) if self._has_login else "",
+            credentials=self._checkout.credentials,
+            key=self._checkout.key,
             script=self._script,
             source_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"devstream:{self._context.address}")),
             has_webhook=takes_webhooks(options) and self._webhook is not None,
             hook_token=self._hook_token,
             gitlab_server=options.jenkins.gitlab_server,
         )
-
-    def _clone_url(self, target: Repository) -> str:
-        """Give what Jenkins clones: as the options write it where that is an ssh URL."""
-        url = self._options.scm.url
-        return url if self._is_ssh else target.url
-
-    @property
-    def _is_ssh(self) -> bool:
-        repo = self._options.scm
-        return bool(repo.url) and repo.scm_type != "local" and parse_repo_url(repo.url).scheme == "ssh"
 
     def _values_left(self, target: Repository) -> list[str]:
         """List the paths of values that were ours and that are not wanted any more."""
@@ -187,19 +191,9 @@ class Work:
     def _credentials(self, path: str) -> JobCredentials:
         return JobCredentials(self._client, path.rpartition("/")[0], self._context.address)
 
-    @cached_property
-    def _login(self) -> Login | None:
-        hosting = self._files.forge.hosting
-        return hosting.login() if hosting else self._options.scm.plain_login()
-
-    @property
-    def _has_login(self) -> bool:
-        repo = self._options.scm
-        return repo.ssh_private_key is not None if self._is_ssh else self._login is not None
-
     @property
     def _credential_ids(self) -> list[str]:
-        names = [*([SCM] if self._has_login else []), *self._wanted.secrets]
+        names = [*self._checkout.names, *self._registry.names, *self._wanted.secrets]
         return [credential_id(self._context.address, name) for name in names]
 
     @property
@@ -207,14 +201,24 @@ class Work:
         known = self._recorded.get("credentials")
         return sorted({*self._credential_ids, *(known if isinstance(known, dict) else ())})
 
-    def _put_credentials(self, path: str) -> None:
+    def _put_credentials(self, path: str, target: Repository) -> None:
         """Set them all again: what Jenkins has cannot be read back."""
-        kept, repo = self._credentials(path), self._options.scm
-        if self._is_ssh and repo.ssh_private_key is not None:
-            kept.put_key(parse_repo_url(repo.url).user or "git", repo.ssh_private_key)
-        elif not self._is_ssh and self._login is not None:
-            kept.put_login(self._login.user or "x-token-auth", self._login.password)
+        kept = self._credentials(path)
+        self._checkout.put(kept, target)
+        self._registry.put(kept, self._context.upstream, self._context.log)
         CiSecrets(kept, "").put(self._wanted)
+
+    def _leave_deploy_key(self, target: Repository) -> None:
+        """Take the deploy key from a repository that is not built any more, or is cloned in another way now."""
+        left = self._files.left_behind(target)
+        if left is not None:
+            self._remove_deploy_key(left)
+        if not self._checkout.has_deploy_key:
+            self._remove_deploy_key(target.location)
+
+    def _remove_deploy_key(self, location: str) -> None:
+        if self._checkout.deploy_key is not None and self._recorded.get("deployKey"):
+            self._checkout.deploy_key.remove(location)
 
     def _forget(self, kept: JobCredentials, ids: list[str]) -> None:
         prefix = credential_id(self._context.address, "")
@@ -269,22 +273,20 @@ class Work:
 
     # ---- what there is
 
-    def _status(
-        self,
-        found: FoundJob,
-        kept: _Kept,
-        values: Mapping[str, str | None],
-        credentials: Mapping[str, bool | None],
-    ) -> ResourceStatus:
+    def _status(self, found: FoundJob, kept: _Kept, parts: _Parts) -> ResourceStatus:
         webhook = self._webhook if takes_webhooks(self._options) and kept.location else None
+        key = self._checkout.deploy_key if self._checkout.has_deploy_key else None
+        newest = {"template": self._template.latest()} if self._context.thorough else {}
         return ResourceStatus(
             properties={
                 "job": found.path,
                 "id": self._jobs.owned_id(found),
                 "kind": found.kind,
-                "config": dict(values),
-                "credentials": dict(credentials),
+                "config": dict(parts.values),
+                "credentials": dict(parts.credentials),
                 "webhook": webhook.look(kept.location) if webhook else None,
+                "deployKey": key.look(kept.location, self._credentials(found.path)) if key else None,
+                "template": dict(parts.template),
                 **kept.properties,
             },
             outputs={
@@ -292,7 +294,7 @@ class Work:
                 "jobName": found.path,
                 "pipelineFile": self._script,
             },
-            info={"head": kept.head},
+            info={"head": kept.head, **newest},
         )
 
 
@@ -303,6 +305,14 @@ def _named(tool: Tool) -> JenkinsOptions:
     options: JenkinsOptions = tool.options
     name = pipeline_name(tool.address, tool.app, options.pipeline.name)
     return replace(options, pipeline=replace(options.pipeline, name=name))
+
+
+class _Parts(NamedTuple):
+    """What is compared of the job, of its credentials by their ids, and of the Jenkinsfile's template."""
+
+    values: Mapping[str, str | None]
+    credentials: Mapping[str, bool | None]
+    template: Mapping[str, Any]
 
 
 class _Kept(NamedTuple):

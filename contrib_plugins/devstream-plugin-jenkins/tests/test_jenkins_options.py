@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +15,7 @@ from devstream.model.origin import Origin
 from devstream.model.tool import ToolInstance
 from devstream.plugins.manager import PluginManager
 from devstream.testing.context import PlainContext
-from devstream_plugin_jenkins.jenkinsfile import groovy, jenkinsfile
+from devstream_plugin_jenkins.jenkinsfile import groovy, jenkinsfile, template_of
 from devstream_plugin_jenkins.needed_plugins import needed_by
 from devstream_plugin_jenkins.options import JenkinsOptions
 from devstream_plugin_jenkins.webhook import takes_webhooks
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 JENKINS = {"url": "https://ci.example.org", "user": "admin", "password": "x"}
 SCM = {"scmType": "github", "owner": "acme", "name": "shop"}
 PYTHON = {"language": {"name": "python"}}
+KEYED = {**JENKINS, "deployKey": True}
 
 
 def options(**fields: Any) -> JenkinsOptions:
@@ -84,6 +87,13 @@ def test_devstreams_own_configuration_loads(plugin: ToolPlugin) -> None:
         ({"type": "freestyle"}, "type"),
         ({"pipeline": {}}, "the pipeline would do nothing"),
         ({"scm": {**SCM, "scmType": "svn"}}, 'there is no scmType "svn"'),
+        (
+            {"jenkins": KEYED, "scm": {"scmType": "git", "url": "https://git.example.org/a/b.git"}},
+            "a repository with scmType: git has no deploy keys",
+        ),
+        ({"jenkins": KEYED}, "a deploy key needs scm.token"),
+        ({"pipeline": {**PYTHON, "configLocation": "builtin:jenkin"}}, 'did you mean "builtin:jenkins"?'),
+        ({"pipeline": {"configLocation": "builtin:jenkins"}}, "the pipeline would do nothing"),
     ],
 )
 def test_mistakes_are_found_before_anything_runs(
@@ -150,14 +160,27 @@ def test_needed_plugins_are_those_of_the_job() -> None:
     assert "gitlab-plugin" in needed_by(options(scm={**SCM, "scmType": "gitlab"}))
     assert "cloudbees-folder" not in needed_by(options())
     assert {"cloudbees-folder", "github-branch-source"} <= set(needed_by(options(jobName="a/b")))
+    assert "ssh-credentials" in needed_by(options(jenkins=KEYED, scm={**SCM, "token": "t"}))
+
+
+@pytest.mark.parametrize(
+    ("image", "wants"), [(None, False), ({"user": "u"}, True), ({"user": "u", "password": "p"}, False)]
+)
+def test_only_a_pipeline_without_a_login_looks_at_upstreams(
+    plugin: ToolPlugin, image: dict[str, Any] | None, wants: bool
+) -> None:
+    traits = plugin.traits({"pipeline": {**PYTHON, **({"imageRepo": image} if image else {})}})
+    assert (traits.can_integrate, traits.integrates) == (wants, ("registry",))
 
 
 # ---- Jenkinsfiles
 
 
 def rendered(folder: Path, **fields: Any) -> dict[str, str]:
-    context = PlainContext(folder, Address("jenkins-pipeline", "shop"))
-    return {path: file.content.decode() for path, file in jenkinsfile(options(**fields), context).items()}
+    given, address = options(**fields), Address("jenkins-pipeline", "shop")
+    template = template_of(given, PlainContext(folder, address), {}).get()
+    files = jenkinsfile(given, template.tree, address)
+    return {path: file.content.decode() for path, file in files.items()}
 
 
 FULL = {
@@ -229,6 +252,42 @@ def read_groovy(literal: str) -> str:
         literal[1:-1],
     )
     return units.encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ["build", "push", "push"]),
+        (
+            {"IMAGE_REPO_USER": "robot", "IMAGE_REPO_SECRET": "canary-1"},
+            [
+                "login --username robot --password-stdin harbor.example.org < canary-1",
+                "build",
+                "push",
+                "push",
+            ],
+        ),
+    ],
+)
+def test_the_pipeline_logs_in_where_there_is_a_login(
+    tmp_path: Path, given: dict[str, str], said: list[str]
+) -> None:
+    """The script itself runs, with what Jenkins hands it: empty credentials are left unset."""
+    (text,) = rendered(
+        tmp_path, pipeline={**PYTHON, "imageRepo": {"url": "harbor.example.org/team"}}
+    ).values()
+    for name in ("IMAGE_REPO_USER", "IMAGE_REPO_SECRET"):
+        kept = f"devstream-jenkins-pipeline.shop-{name}"
+        assert f"string(credentialsId: '{kept}', variable: '{name}')" in text
+    (script,) = re.findall(r"sh ('set -eu.*')$", text, re.MULTILINE)
+    docker = tmp_path / "docker"
+    docker.write_text(
+        '#!/bin/sh\ncase $1 in login) echo "$* < $(cat)";; *) echo "$1";; esac >> "$SAID"\n', encoding="utf-8"
+    )
+    docker.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SAID": str(tmp_path / "said"), "GIT_COMMIT": "1f"}
+    subprocess.run(["sh", "-c", read_groovy(script)], env={**environ, **given}, check=True)
+    assert (tmp_path / "said").read_text(encoding="utf-8").splitlines() == said
 
 
 def test_several_pipelines_have_files_and_jobs_of_their_own(tmp_path: Path) -> None:
