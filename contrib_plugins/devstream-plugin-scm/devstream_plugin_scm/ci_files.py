@@ -152,7 +152,13 @@ class _Work:
         there = self._files.look(() if known else tuple(self._rendered()[0]))
         if there is None or not any(there.blobs.values()):
             return None
-        return self._status(there, self._files.place[1], self._template_now())
+        template = self._template_now()
+        status = self._status(there, self._files.place[1], template)
+        if template is None or not self._context.thorough:
+            return status
+        return ResourceStatus(
+            status.properties, status.outputs, {**status.info, "template": self._templates.latest()}
+        )
 
     def write(self) -> ResourceStatus:
         """Bring everything in line: secrets before the push that starts the first pipeline."""

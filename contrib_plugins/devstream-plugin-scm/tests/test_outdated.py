@@ -127,3 +127,21 @@ def test_without_apps_there_is_nothing_to_say(tmp_path: Path) -> None:
     (tmp_path / "devstream.yaml").write_text("tools:\n  - {name: noop, instanceID: other}\n")
     place.devstream("run", "-y")
     assert place.devstream("apps", "outdated") == "No app is made from a template.\n"
+
+
+def test_a_pipelines_template_is_asked_too(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    pipeline = "{type: ci-generic, options: {ci: {type: github, configLocation: ci.yml}}}"
+    config = CONFIG.partition("  - name: pinned")[0] + f"    ci: [{pipeline}]\n"
+    (tmp_path / "devstream.yaml").write_text(config)
+    (tmp_path / "ci.yml").write_text("on: push\n")
+    place.devstream("run", "-y")
+    behind = []
+    for text in ("on: push\n", "on: pull_request\n"):
+        (tmp_path / "ci.yml").write_text(text)
+        said = json.loads(place.devstream("apps", "outdated", "-o", "json"))["apps"]
+        behind.append({templated["address"].partition(".")[0]: templated["behind"] for templated in said})
+    assert behind == [
+        {"ci-generic": False, "repo-scaffolding": False},
+        {"ci-generic": True, "repo-scaffolding": False},
+    ]
