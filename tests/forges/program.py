@@ -89,9 +89,10 @@ class Program:
 
     @property
     def left_behind(self) -> list[Path]:
-        """What dead runs left among temporary files, and nobody removed; it may hold the token."""
-        found = (self.root / "tmp").rglob("*")
-        return [path for path in found if path.is_file() and path.stat().st_size]
+        """What dead runs left among temporary files that holds a secret: nobody has removed it."""
+        found = [path for path in (self.root / "tmp").rglob("*") if path.is_file()]
+        secrets = (CANARY.encode(), PASSWORD.encode())
+        return [path for path in found if any(secret in path.read_bytes() for secret in secrets)]
 
     def bare(self, service: Service, name: str) -> Path:
         """Where a server keeps a repository."""

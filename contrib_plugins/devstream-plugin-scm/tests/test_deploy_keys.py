@@ -15,7 +15,6 @@ from devstream.testing.bitbucket_server import BitbucketServerStandIn
 from devstream.testing.gitea import GiteaStandIn
 from devstream.testing.github import GitHubStandIn
 from devstream.testing.gitlab import GitLabStandIn
-from devstream.testing.public_keys import made_up_key
 from devstream_plugin_scm.deploy_keys import fingerprint, public_key
 from devstream_plugin_scm.forge import Mark
 from devstream_plugin_scm.hosting import DeployKey, deploy_key_title, is_our_deploy_key
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-KEY = made_up_key()
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAb0yiNdT+IQ4AFGqSzBjOdltYNthN1uvVKkFMwOa0nV"
 KIND, DATA = KEY.split()
 
 
