@@ -153,7 +153,7 @@ def test_the_digest_tells_names_modes_and_contents_apart(tmp_path: Path) -> None
     ("url", "said"),
     [
         ("builtin:python-htp", 'template "python-htp" (did you mean "builtin:python-http"?)'),
-        ("builtin:cobol", 'there is no built-in template "cobol" (there are: go-cli, '),
+        ("builtin:cobol", 'there is no built-in template "cobol" (there are: deployments, go-cli, '),
     ],
 )
 def test_a_slip_in_the_name_of_a_template_is_told_before_anything_runs(url: str, said: str) -> None:
