@@ -70,7 +70,7 @@ def _excerpt(mark: Mark, look: Look) -> list[str]:
     lines = []
     gutter = len(str(mark.line + 1))
     for number, text in source:
-        shown, offset = _window(text, mark.column if number == mark.line else 1, gutter, look)
+        shown, offset = _window(*_hidden(text, mark.column if number == mark.line else 1), gutter, look)
         lines.append(look.paint("dim", f"  {number:>{gutter}} | ") + shown)
         if number == mark.line:
             lines.append(f"  {' ' * gutter} | {' ' * offset}{look.paint('red bold', '^')}")
@@ -89,17 +89,20 @@ def _source(mark: Mark, look: Look) -> list[tuple[int, str]]:
         lines = _lines(path, first, mark.line + 1)
     except (OSError, UnicodeError):
         return []
-    return [
-        (number, _hidden(text))
-        for number, text in enumerate(lines, first)
-        if number == mark.line or text.strip()
-    ]
+    return [(number, text) for number, text in enumerate(lines, first) if number == mark.line or text.strip()]
 
 
-def _hidden(text: str) -> str:
+def _hidden(text: str, column: int) -> tuple[str, int]:
+    """Hide what may be secret; give the column at which what was at ``column`` is then."""
     if ":" not in text:  # a line may be as long as the file, and looking takes seconds then
-        return text
-    return _LOGIN.sub(f"//{_HIDDEN}@", _SECRET_KEY.sub(rf"\1{_HIDDEN}", text))
+        return text, column
+    before = text[: column - 1]
+    moved = len(_without_logins(before)) - len(before)
+    return _without_logins(_SECRET_KEY.sub(rf"\1{_HIDDEN}", text)), column + moved
+
+
+def _without_logins(text: str) -> str:
+    return _LOGIN.sub(f"//{_HIDDEN}@", text)
 
 
 def _lines(path: Path, first: int, last: int) -> list[str]:

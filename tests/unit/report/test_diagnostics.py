@@ -112,6 +112,12 @@ def test_what_looks_like_a_secret_is_not_quoted(tmp_path: Path, line: str, expec
     assert at(tmp_path, f"{line}\nx: 1\n", 2, 1)[2] == f"  1 | {expected}"
 
 
+def test_the_caret_is_below_its_word_behind_what_is_hidden(tmp_path: Path) -> None:
+    line = "a: {url: 'https://me:hunter2hunter2@example.org', wrong: 1}"
+    _, _, quoted, caret = at(tmp_path, line, 1, line.index("wrong") + 1)
+    assert caret.index("^") == quoted.index("wrong")
+
+
 def test_a_file_that_cannot_be_read_costs_only_the_excerpt(tmp_path: Path) -> None:
     lines = told(tmp_path, Diagnostic("wrong", "x", mark=Mark("no/such.yaml", 3, 1)))
     assert lines == ["Error: wrong", "  at no/such.yaml:3:1"]
